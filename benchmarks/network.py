@@ -1,0 +1,127 @@
+"""A network for one benchmark: durable PostgreSQL that notes commit times, RabbitMQ, every process; gone at the end."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, LiteralString
+
+import psycopg
+
+from deploy.local.network import find_network
+from deploy.local.ports import free_port
+from deploy.local.postgres import Postgres, prepare, serving
+from deploy.local.state import open_state, reachable_home, remove_home
+from deploy.local.trial import COMMAND, Trial, trial_network
+
+STOP_SECONDS = 45
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A network that runs, its database server, and a folder for what a benchmark writes."""
+
+    trial: Trial
+    server: Postgres
+    folder: Path
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a further process of the network."""
+        found = find_network(open_state(self.trial.environment))
+        if found is None:
+            raise RuntimeError("the network is gone")
+        return {**self.trial.environment, **found}
+
+    def query(self, text: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Ask the database as its administrator."""
+        with self.connect() as conn:
+            return conn.execute(text, parameters).fetchall()
+
+    def execute(self, text: LiteralString, parameters: Mapping[str, Any] | None = None) -> int:
+        """Change something as the administrator; return how many rows it were."""
+        with self.connect() as conn:
+            return conn.execute(text, parameters).rowcount
+
+    def connect(self) -> psycopg.Connection:
+        """Open an autocommit connection as the administrator."""
+        return psycopg.connect(self.server.url, autocommit=True)
+
+
+@contextmanager
+def bench_network() -> Iterator[Bench]:
+    """Start a network in a temporary folder, lend it, and leave neither process nor file behind, also after SIGTERM.
+
+    The server is a private, durable one of our own that notes the time of every commit (track_commit_timestamp), so that deliveries can be
+    timed afterwards, from the rows themselves, instead of by asking while they happen.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    with tempfile.TemporaryDirectory(prefix="kodama-bench-") as name:
+        folder = Path(name)
+        home = reachable_home(folder / "postgres")
+        try:
+            server = prepare(home, port=free_port(), password=secrets.token_hex(16))
+            log = folder / "postgres.log"
+            with serving(server, log), psycopg.connect(server.url, autocommit=True) as conn:
+                conn.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+            with (
+                serving(server, log),
+                trial_network(folder / "network", KODAMA_DATABASE_URL=server.url, KODAMA_BROKER="rabbitmq") as trial,
+            ):
+                yield Bench(trial, server, folder)
+        finally:
+            remove_home(home)
+
+
+@contextmanager
+def further_workers(bench: Bench, queue: str, count: int) -> Iterator[Sequence[subprocess.Popen[bytes]]]:
+    """Run more worker processes of a queue, beside the one that every network has."""
+    workers: list[subprocess.Popen[bytes]] = []
+    try:
+        for number in range(count):
+            with (bench.folder / f"worker-{number}.log").open("wb") as log:
+                workers.append(
+                    subprocess.Popen(
+                        [*COMMAND, "worker", queue],
+                        env=bench.environment(),
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+                )
+        yield workers
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            try:
+                worker.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+
+
+def run_child(module: str, job: bytes, *, seconds: float, environment: Mapping[str, str] | None = None) -> bytes:
+    """Run a load generator in a process of its own, with its job on standard input; return its standard output.
+
+    Raises CalledProcessError with what it said, or TimeoutExpired after `seconds`, when it has been killed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        input=job,
+        stdout=subprocess.PIPE,
+        env=dict(os.environ if environment is None else environment),
+        timeout=seconds,
+        check=True,
+    )
+    return done.stdout
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number, frame)

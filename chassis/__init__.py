@@ -1,0 +1,1 @@
+"""The shared ground every service stands on. Knows no service."""

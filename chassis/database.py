@@ -1,0 +1,65 @@
+"""PostgreSQL: pools with bounds, and drivers' errors in our words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg_errors
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from chassis.errors import Conflict, Unavailable
+
+Connection = psycopg.AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+
+KEEPALIVES: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "connect_timeout": 5,
+}
+
+
+def make_pool(url: str, *, size: int, application: str) -> Pool:
+    """Return a closed pool of autocommit connections; open it in the event loop that will use it.
+
+    At most `size` connections; who waits longer than 2 s, or finds 256 others waiting, gets Unavailable.
+    """
+    return AsyncConnectionPool(
+        url,
+        connection_class=Connection,
+        kwargs={"autocommit": True, "application_name": application, **KEEPALIVES},
+        min_size=min(2, size),
+        max_size=size,
+        timeout=2,
+        max_waiting=256,
+        max_lifetime=1800,
+        open=False,
+        name=application,
+    )
+
+
+@asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend an autocommit connection: each statement is a transaction of its own.
+
+    Raises Unavailable where PostgreSQL does not answer in time, Conflict where a concurrent change got in the way.
+    """
+    try:
+        async with pool.connection() as conn:
+            yield conn
+    except (PoolTimeout, TooManyRequests, pg_errors.QueryCanceled, pg_errors.LockNotAvailable) as error:
+        raise Unavailable("The database is busy; please try again in a moment.") from error
+    except (pg_errors.SerializationFailure, pg_errors.DeadlockDetected) as error:
+        raise Conflict("A concurrent change got in the way; please try again.") from error
+    except (pg_errors.OperationalError, psycopg.InterfaceError) as error:
+        raise Unavailable("The database does not answer; please try again in a moment.") from error
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection inside one transaction, committed when the block ends without an exception. Raises as `connection`."""
+    async with connection(pool) as conn, conn.transaction():
+        yield conn

@@ -1,0 +1,205 @@
+"""The ledger of work: a transactional outbox with receipts, one per producing schema.
+
+A change inserts one row per task that it causes, in its own statement or transaction (`append`, or as part of a larger statement
+with the parameters of `topology.tasks_of`). The relay publishes due rows; when a task has committed its effect, its rows are
+deleted. What is undelivered, how late it is and what failed are queries on this table.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from chassis import topology
+from chassis.database import Connection, Pool, connection
+
+CHANNEL = "kodama_ledger"
+MAX_PAUSE_SECONDS = 60
+TRANSIENT_PAUSE_SECONDS = 5
+BELL_INTERVAL_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class WorkRow:
+    """One row of a ledger, without its lease."""
+
+    id: int
+    task: str
+    payload: dict[str, int]
+    created_at: datetime
+    attempts: int
+    last_error: str
+
+
+@dataclass(frozen=True)
+class TaskLag:
+    """How much of one task is open, how much dead, and the age of the oldest open row in milliseconds."""
+
+    task: str
+    open_rows: int
+    dead_rows: int
+    oldest_age_ms: int
+
+
+async def append(
+    conn: Connection, event: str, payloads: Sequence[Mapping[str, int]], *, delay_seconds: float = 0
+) -> None:
+    """Insert the rows of an event in the caller's transaction, one per task and payload, due after a delay.
+
+    Raises KeyError for unknown events.
+    """
+    await conn.execute(
+        "INSERT INTO ledger (task, queue, payload, due_at)"
+        " SELECT t.task, t.queue, p.payload, clock_timestamp() + %(delay)s * interval '1 second'"
+        " FROM unnest(%(payloads)s::jsonb[]) AS p(payload),"
+        " unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)",
+        {"payloads": [Jsonb(payload) for payload in payloads], "delay": delay_seconds, **topology.tasks_of(event)},
+    )
+
+
+async def complete(conn: Connection, row_ids: Sequence[int]) -> int:
+    """Delete rows whose effect is committed; return how many were there."""
+    cursor = await conn.execute("DELETE FROM ledger WHERE id = ANY(%s)", (list(row_ids),))
+    return cursor.rowcount
+
+
+async def record_failure(conn: Connection, row_ids: Sequence[int], error: str, *, is_transient: bool = False) -> None:
+    """Note why the last attempt failed; the rows are due again after a pause that doubles with every attempt.
+
+    A transient failure, where somebody who had to be asked was away, is not the rows' fault: it takes no attempt from them, however
+    long it lasts, and they are due again within some seconds.
+    """
+    if is_transient:
+        await conn.execute(
+            "UPDATE ledger SET last_error = %(error)s, attempts = greatest(attempts - 1, 0),"
+            " due_at = now() + %(pause)s * interval '1 second' * (0.5 + random() / 2)"
+            " WHERE id = ANY(%(ids)s) AND dead_at IS NULL",
+            {"error": error[:1000].replace("\0", ""), "pause": TRANSIENT_PAUSE_SECONDS, "ids": list(row_ids)},
+        )
+        return
+    await conn.execute(
+        "UPDATE ledger SET last_error = %(error)s,"
+        " due_at = now() + least(%(max)s, power(2, least(attempts, 10)) / 2) * interval '1 second' * (0.5 + random() / 2)"
+        " WHERE id = ANY(%(ids)s) AND dead_at IS NULL",
+        {"error": error[:1000].replace("\0", ""), "max": MAX_PAUSE_SECONDS, "ids": list(row_ids)},
+    )
+
+
+async def list_open(conn: Connection, tasks: Sequence[str], limit: int) -> list[WorkRow]:
+    """Return the oldest rows of these tasks that are not known to be done, dead ones too: nobody did them."""
+    async with conn.cursor(row_factory=class_row(WorkRow)) as cursor:
+        await cursor.execute(
+            "SELECT id, task, payload, created_at, attempts, last_error FROM ledger"
+            " WHERE task = ANY(%s) ORDER BY id LIMIT %s",
+            (list(tasks), limit),
+        )
+        return await cursor.fetchall()
+
+
+async def list_dead(conn: Connection, after_id: int, limit: int) -> list[WorkRow]:
+    """Return rows that were given up, oldest first."""
+    async with conn.cursor(row_factory=class_row(WorkRow)) as cursor:
+        await cursor.execute(
+            "SELECT id, task, payload, created_at, attempts, last_error FROM ledger"
+            " WHERE dead_at IS NOT NULL AND id > %s ORDER BY id LIMIT %s",
+            (after_id, limit),
+        )
+        return await cursor.fetchall()
+
+
+async def replay(conn: Connection, row_ids: Sequence[int]) -> int:
+    """Make dead rows due again with fresh attempts; return how many."""
+    cursor = await conn.execute(
+        "UPDATE ledger SET dead_at = NULL, attempts = 0, due_at = now() WHERE id = ANY(%s) AND dead_at IS NOT NULL",
+        (list(row_ids),),
+    )
+    return cursor.rowcount
+
+
+async def discard(conn: Connection, row_ids: Sequence[int]) -> int:
+    """Delete dead rows; return how many."""
+    cursor = await conn.execute("DELETE FROM ledger WHERE id = ANY(%s) AND dead_at IS NOT NULL", (list(row_ids),))
+    return cursor.rowcount
+
+
+async def lag(conn: Connection) -> list[TaskLag]:
+    """Return the state of each task that has rows."""
+    async with conn.cursor(row_factory=class_row(TaskLag)) as cursor:
+        await cursor.execute(
+            "SELECT task, count(*) FILTER (WHERE dead_at IS NULL) AS open_rows,"
+            " count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead_rows,"
+            " coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE dead_at IS NULL)) * 1000, 0)"
+            "::bigint AS oldest_age_ms"
+            " FROM ledger GROUP BY task ORDER BY task"
+        )
+        return await cursor.fetchall()
+
+
+class Bell:
+    """Wakes the relay after a commit, at most every 5 ms, outside of the transaction that wrote the rows.
+
+    A NOTIFY inside the writing transaction would make all writers queue for one lock while they flush their log. A lost ring
+    costs one polling interval of the relay, nothing more.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._rung = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Say that there are new rows. Call it after the commit."""
+        self._rung.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._notify())
+
+    async def close(self) -> None:
+        """Stop ringing."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _notify(self) -> None:
+        while self._rung.is_set():
+            self._rung.clear()
+            with suppress(Exception):  # the relay polls as well
+                async with connection(self._pool) as conn, conn.transaction():
+                    await conn.execute("SET LOCAL synchronous_commit = off")  # nothing is written, nothing can be lost
+                    await conn.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+            await asyncio.sleep(BELL_INTERVAL_SECONDS)
+
+
+def claim_due(
+    conn: psycopg.Connection, *, limit: int, max_attempts: int
+) -> tuple[list[tuple[int, str, dict[str, int], int]], int]:
+    """Lock due rows for the relay until its transaction ends: (id, task, payload, attempts) each, and how many died.
+
+    There is no id cursor: ids commit out of order, and a row that commits late must not be passed over.
+    """
+    dead = conn.execute(
+        "UPDATE ledger SET dead_at = now() WHERE id IN ("
+        " SELECT id FROM ledger WHERE dead_at IS NULL AND due_at <= now() AND attempts >= %s"
+        " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)",
+        (max_attempts, limit),
+    ).rowcount
+    rows = conn.execute(
+        "SELECT id, task, payload, attempts FROM ledger WHERE dead_at IS NULL AND due_at <= now() AND attempts < %s"
+        " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED",
+        (max_attempts, limit),
+    ).fetchall()
+    return rows, dead
+
+
+def mark_published(conn: psycopg.Connection, row_ids: Sequence[int], *, lease_seconds: int) -> None:
+    """Start the lease of rows that the broker has confirmed."""
+    conn.execute(
+        "UPDATE ledger SET published_at = clock_timestamp(), attempts = attempts + 1,"
+        " due_at = clock_timestamp() + %s * interval '1 second' WHERE id = ANY(%s)",
+        (lease_seconds, list(row_ids)),
+    )

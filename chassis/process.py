@@ -1,0 +1,56 @@
+"""The life of a gRPC service's process: settings, pool, server, and an orderly end."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import uvloop
+
+from chassis.database import Pool, make_pool
+from chassis.logs import configure_logging
+from chassis.rpc import Server, Service
+from chassis.settings import Settings, refuse
+
+log = structlog.get_logger(__name__)
+
+Build = Callable[[Settings, Pool, AsyncExitStack], Awaitable[Sequence[Service]]]
+"""What a service's `__main__` says: with these settings and this pool, serve these services; the stack closes what was opened."""
+
+
+@asynccontextmanager
+async def open_server(name: str, settings: Settings, build: Build, *, address: str = "") -> AsyncIterator[Server]:
+    """Run a service's server in this event loop, on its configured address or another, until the block ends."""
+    async with AsyncExitStack() as stack:
+        pool = make_pool(
+            settings.service_database_url(name), size=settings.database_pool_size, application=f"kodama-{name}"
+        )
+        await stack.enter_async_context(pool)
+        services = await build(settings, pool, stack)
+        server = Server(address or settings.address(name), settings.derive("rpc"), services)
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop(settings.shutdown_grace_seconds)
+
+
+def run_service(name: str, settings: Settings, build: Build) -> None:
+    """Serve until SIGTERM or SIGINT; ends the process with a sentence where it cannot start."""
+    configure_logging(settings, name)
+    try:
+        settings.service_database_url(name)
+    except ValueError as error:
+        refuse(str(error))
+    uvloop.run(_serve(name, settings, build))
+
+
+async def _serve(name: str, settings: Settings, build: Build) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_server(name, settings, build):
+        log.info("serving", service=name, address=settings.address(name))
+        await stop.wait()
+    log.info("stopped", service=name)

@@ -1,0 +1,130 @@
+"""The relay: takes due rows of a ledger, publishes them in micro-batches, and starts their leases.
+
+Rows stay locked from the claim to the broker's confirmation, so that several relays share the work (SKIP LOCKED) and one that
+dies leaves its rows due. A row may be published twice; it is never lost.
+"""
+
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import uuid4
+
+import celery
+import psycopg
+import structlog
+from psycopg import sql
+
+from chassis import ledger, topology
+from chassis.database import KEEPALIVES
+from chassis.publisher import Message, Publisher, PublishError, open_publisher
+from chassis.settings import Settings
+from chassis.task_app import make_task_app
+
+log = structlog.get_logger(__name__)
+
+CLAIM_LIMIT = 2000
+POLL_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 5.0
+FAILURES_BEFORE_ALONE = 2
+
+Row = tuple[int, str, dict[str, int], int]
+
+
+class Relay:
+    """Relays the ledger of one producing service; runs in a thread of its own until told to stop."""
+
+    def __init__(self, settings: Settings, producer: str, stop: threading.Event) -> None:
+        self._settings = settings
+        self._producer = producer
+        self._stop = stop
+        self._app = make_task_app(settings, "relay")
+
+    def run(self) -> None:
+        """Relay until the stop event is set, reconnecting after every fault with a growing, random pause."""
+        pause = 0.1
+        while not self._stop.is_set():
+            try:
+                url = self._settings.service_database_url(self._producer)
+                with (
+                    open_publisher(self._settings.require_broker_url()) as publisher,
+                    psycopg.connect(
+                        url, autocommit=True, application_name=f"relay-{self._producer}", **KEEPALIVES
+                    ) as conn,
+                ):
+                    log.info("relaying", producer=self._producer)
+                    pause = 0.1
+                    self._relay(conn, publisher)
+            except (PublishError, psycopg.Error) as error:
+                log.warning("relay interrupted", producer=self._producer, error=str(error))
+                self._stop.wait(pause * (0.5 + random.random()))  # noqa: S311 - spreads restarts, keeps no secret
+                pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    def _relay(self, conn: psycopg.Connection, publisher: Publisher) -> None:
+        conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(ledger.CHANNEL)))
+        while not self._stop.is_set():
+            if relay_due(conn, publisher, self._app, self._producer, self._settings) == 0:
+                publisher.keep_alive()
+                for _ in conn.notifies(timeout=POLL_SECONDS, stop_after=1):
+                    pass
+
+
+def relay_due(
+    conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
+) -> int:
+    """Publish what is due now, at most 2,000 rows, and return how many rows it were.
+
+    Raises PublishError and psycopg.Error; then nothing is marked, and what reached the broker will come twice.
+    """
+    with conn.transaction():
+        rows, dead = ledger.claim_due(conn, limit=CLAIM_LIMIT, max_attempts=settings.relay_max_attempts)
+        if dead:
+            log.error("work given up", producer=producer, rows=dead, attempts=settings.relay_max_attempts)
+        if rows:
+            publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
+            ledger.mark_published(conn, [row[0] for row in rows], lease_seconds=settings.relay_lease_seconds)
+    return len(rows)
+
+
+def make_batches(rows: Sequence[Row]) -> list[list[Row]]:
+    """Group rows of one task into micro-batches, in order. Rows that have failed before travel alone, so that one that always
+    fails takes no others with it."""
+    batches: list[list[Row]] = []
+    open_batches: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        _, task, _, attempts = row
+        if attempts >= FAILURES_BEFORE_ALONE:
+            batches.append([row])
+            continue
+        batch = open_batches[task]
+        if not batch:
+            batches.append(batch)
+        batch.append(row)
+        if len(batch) >= topology.TASKS[task].batch_size:
+            del open_batches[task]
+    return batches
+
+
+def to_message(app: celery.Celery, producer: str, batch: Sequence[Row]) -> Message:
+    """Return the Celery message for a batch of one task: which ledger it is from, the rows' ids and their payloads."""
+    task = batch[0][1]
+    made = app.amqp.as_task_v2(
+        uuid4().hex,
+        task,
+        kwargs={"source": producer, "row_ids": [row[0] for row in batch], "payloads": [row[2] for row in batch]},
+        argsrepr="()",
+        kwargsrepr=f"<{len(batch)} rows of {producer}>",
+        ignore_result=True,
+    )
+    return Message(queue=topology.TASKS[task].queue, headers=made.headers, properties=made.properties, body=made.body)
+
+
+def run_relays(settings: Settings, producers: Sequence[str], stop: threading.Event) -> None:
+    """Run a relay per producing service until the event is set; returns when all have finished their batch."""
+    threads = [
+        threading.Thread(target=Relay(settings, producer, stop).run, name=f"relay-{producer}") for producer in producers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,267 @@
+"""Serving and calling RPCs: signed callers, a policy per RPC, deadlines everywhere, errors in our words."""
+
+import asyncio
+import contextvars
+import json
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from chassis import caller
+from chassis.errors import InvalidField, KodamaError, Unavailable, from_rpc_error, to_rpc_status
+
+log = structlog.get_logger(__name__)
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_CONCURRENT_RPCS = 1000
+MAX_DEADLINE_SECONDS = 60.0
+
+_deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
+
+Response = TypeVar("Response", bound=Message)
+
+SERVER_OPTIONS: Sequence[tuple[str, Any]] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.max_connection_age_ms", 600_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One gRPC service of a server: how it is added, and who may call each of its RPCs."""
+
+    name: str
+    """Full name, such as kodama.status.v1.StatusService."""
+    add: Callable[[grpc.aio.Server], None]
+    callers: Mapping[str, frozenset[str]]
+    """RPC name → roles (chassis.caller) that are let in. An RPC that is not listed lets nobody in, and the server refuses to
+    start: a forgotten policy is found at once."""
+    methods: Iterable[str]
+    """The names of all its RPCs, from the descriptor."""
+
+
+def method_names(service_descriptor: Any) -> list[str]:
+    """Return the names of a service descriptor's RPCs."""
+    return [method.name for method in service_descriptor.methods]
+
+
+class Gatekeeper(grpc.aio.ServerInterceptor):
+    """Lets in signed callers of the right role, bounds deadlines, and ends RPCs with errors that people can read."""
+
+    def __init__(self, key: str, policies: Mapping[str, frozenset[str]]) -> None:
+        self._key = key
+        self._policies = policies
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Wrap the handler of one call."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith(("/grpc.health.", "/grpc.reflection.")):
+            return handler
+        role = caller.verify(handler_call_details.invocation_metadata, self._key)
+        allowed = role in self._policies.get(method, frozenset())
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _guard_stream(handler.unary_stream, method, role, allowed),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _guard_unary(handler.unary_unary, method, role, allowed),
+            handler.request_deserializer,
+            handler.response_serializer,
+        )
+
+
+def _guard_unary(behavior: Any, method: str, role: str, allowed: bool) -> Any:
+    async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        await _admit(context, role, allowed)
+        try:
+            return await behavior(request, context)
+        except Exception as error:
+            await _end(context, method, error)
+
+    return guarded
+
+
+def _guard_stream(behavior: Any, method: str, role: str, allowed: bool) -> Any:
+    async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        await _admit(context, role, allowed)
+        try:
+            async for response in behavior(request, context):
+                yield response
+        except Exception as error:
+            await _end(context, method, error)
+
+    return guarded
+
+
+async def _admit(context: grpc.aio.ServicerContext[Any, Any], role: str, allowed: bool) -> None:
+    if not role:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The call is not signed by a process of this network.")
+    if not allowed:
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{role} may not call this RPC.")
+    remaining: float | None = context.time_remaining()
+    if remaining is None:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call has no deadline.")
+    assert remaining is not None
+    caller.current_role.set(role)
+    _deadline.set(time.monotonic() + min(remaining, MAX_DEADLINE_SECONDS))
+
+
+async def _end(context: grpc.aio.ServicerContext[Any, Any], method: str, error: Exception) -> None:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if not isinstance(error, KodamaError):
+        log.error("rpc failed", method=method, exc_info=error)
+        error = KodamaError("The service failed; the fault is ours and has been logged.")
+    await context.abort_with_status(rpc_status.to_status(to_rpc_status(error)))
+
+
+class Server:
+    """A gRPC server with health, reflection and a clean end."""
+
+    def __init__(self, address: str, key: str, services: Sequence[Service], *, with_reflection: bool = True) -> None:
+        policies: dict[str, frozenset[str]] = {}
+        for service in services:
+            without = sorted(set(service.methods) ^ set(service.callers))
+            if without:
+                raise ValueError(f"{service.name}: policy and RPCs differ in {', '.join(without)}")
+            policies |= {f"/{service.name}/{method}": roles for method, roles in service.callers.items()}
+        self._server = grpc.aio.server(
+            interceptors=[Gatekeeper(key, policies)],
+            options=SERVER_OPTIONS,
+            maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
+        )
+        self._health = health.aio.HealthServicer()
+        self._names = [service.name for service in services]
+        for service in services:
+            service.add(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if with_reflection:
+            reflection.enable_server_reflection(
+                [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+            )
+        self.port = self._server.add_insecure_port(address)
+        """The port that is listened on; chosen by the system where the address ends in :0."""
+
+    async def start(self) -> None:
+        """Serve, and say so to health checks."""
+        await self._server.start()
+        for name in (*self._names, ""):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Turn health checks away, let running calls end for so long, then cancel them."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_seconds)
+
+
+def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -> grpc.aio.Channel:
+    """Return a client channel; make it in the process and event loop that use it (gRPC does not survive a fork).
+
+    `retryable` names the RPCs that may be repeated when a server goes away (reads, and writes with a key).
+    """
+    policy = {
+        "methodConfig": [
+            {
+                "name": [{"service": service, "method": method} for method in retryable],
+                "retryPolicy": {
+                    "maxAttempts": 3,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "0.5s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+        if retryable
+        else []
+    }
+    return grpc.aio.insecure_channel(
+        address,
+        options=(
+            ("grpc.keepalive_time_ms", 20_000),
+            ("grpc.keepalive_timeout_ms", 5_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.min_reconnect_backoff_ms", 100),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 2_000),
+            ("grpc.service_config", json.dumps(policy)),
+        ),
+    )
+
+
+async def call(
+    method: Callable[..., Awaitable[Response]],
+    request: Message,
+    signer: caller.Signer,
+    *,
+    timeout_seconds: float,
+) -> Response:
+    """Call a unary RPC with the signature and a deadline, which is never later than that of the call being served.
+
+    Raises the KodamaError that the other side ended with, or Unavailable.
+    """
+    try:
+        return await method(request, timeout=_time_left(timeout_seconds), metadata=signer.metadata())
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+async def call_stream(
+    method: Callable[..., AsyncIterable[Response]],
+    request: Message,
+    signer: caller.Signer,
+    *,
+    timeout_seconds: float,
+) -> AsyncIterator[Response]:
+    """Call an RPC that answers with a stream. Deadline and errors as in `call`."""
+    try:
+        async for response in method(request, timeout=_time_left(timeout_seconds), metadata=signer.metadata()):
+            yield response
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+def _time_left(timeout_seconds: float) -> float:
+    deadline = _deadline.get()
+    if deadline is None:
+        return timeout_seconds
+    left = (deadline - time.monotonic()) * 0.9  # the answer needs its way back
+    if left <= 0:
+        raise Unavailable("The call took too long; please try again in a moment.")
+    return min(timeout_seconds, left)
+
+
+def require_batch(field: str, values: Sequence[Any], maximum: int) -> None:
+    """Raise InvalidField where a batch is larger than its bound."""
+    if len(values) > maximum:
+        raise InvalidField(field, f"{field} has {len(values)} elements; at most {maximum} are allowed.")
+
+
+async def wait_until_serving(channel: grpc.aio.Channel, *, timeout_seconds: float) -> None:
+    """Wait for a server to answer. Raises Unavailable after the timeout."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await channel.channel_ready()
+    except TimeoutError as error:
+        raise Unavailable("The service does not answer.") from error

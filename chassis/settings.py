@@ -1,0 +1,169 @@
+"""Settings: read once from the environment at start, checked, frozen."""
+
+import hashlib
+import hmac
+import re
+import sys
+from typing import Annotated, Literal, NoReturn
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SERVICES = ("account", "social_graph", "status", "blog", "timeline")
+"""The gRPC services, in the order in which they can start."""
+
+PREFIX = "KODAMA_"
+MAX_PORT = 65535
+ESCAPE_HINT = "; in a password, @ is %40, / is %2F and % is %25"
+
+
+def _is_address(address: str) -> str:
+    found = re.fullmatch(r"[^\s:/]+:([0-9]{1,5})", address)
+    if found is None or int(found[1]) > MAX_PORT:
+        raise ValueError("must be host:port")
+    return address
+
+
+def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
+    """Tell whether an address is one of these, without an error that would show the password in it."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and (parts.port is None or parts.port <= MAX_PORT)
+    except ValueError:
+        return False
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+
+
+class Settings(BaseSettings):
+    """Everything a process of Kodama can be told, each from the variable KODAMA_<NAME>.
+
+    One secret and one database URL are enough for a whole network; from the secret the keys between processes and the
+    passwords of the database roles are derived. A service can be given its own database URL.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    database_url: str = Field(default="", repr=False)
+    account_database_url: str = Field(default="", repr=False)
+    social_graph_database_url: str = Field(default="", repr=False)
+    status_database_url: str = Field(default="", repr=False)
+    blog_database_url: str = Field(default="", repr=False)
+    timeline_database_url: str = Field(default="", repr=False)
+    broker_url: str = Field(default="", repr=False)
+    secret: str = Field(min_length=32, repr=False)
+
+    account_address: Address = "127.0.0.1:8431"
+    social_graph_address: Address = "127.0.0.1:8432"
+    status_address: Address = "127.0.0.1:8433"
+    blog_address: Address = "127.0.0.1:8434"
+    timeline_address: Address = "127.0.0.1:8435"
+    gateway_address: Address = "127.0.0.1:8420"
+    public_url: str = ""
+    title: str = Field(default="Kodama", max_length=100)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    database_pool_size: int = Field(default=8, ge=1, le=200)
+    shutdown_grace_seconds: float = Field(default=10, ge=0, le=300)
+    relay_lease_seconds: int = Field(default=90, ge=5, le=3600)
+    relay_max_attempts: int = Field(default=8, ge=1, le=1000)
+    max_friends: int = Field(default=1000, ge=1, le=5000)
+    registrations_open: bool = True
+    timeline_dormant_days: int = Field(default=14, ge=2, le=3650)
+    timeline_max_pushed_friends: int = Field(default=1000, ge=0, le=5000)
+    timeline_open_work_max_age_ms: int = Field(default=50, ge=0, le=1000)
+
+    @field_validator(
+        "database_url",
+        "account_database_url",
+        "social_graph_database_url",
+        "status_database_url",
+        "blog_database_url",
+        "timeline_database_url",
+    )
+    @classmethod
+    def _is_postgresql(cls, url: str) -> str:
+        if url and not _is_url(url, ("postgresql", "postgres")):
+            raise ValueError(f"must be postgresql://user:password@host:port/database{ESCAPE_HINT}")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_broker(cls, url: str) -> str:
+        if url and not _is_url(url, ("amqp", "amqps", "pgmq")):
+            raise ValueError(f"must be amqp://user:password@host:port/vhost, or amqps:// or pgmq://{ESCAPE_HINT}")
+        return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        url = url.rstrip("/")
+        if url and not (_is_url(url, ("http", "https")) and url.partition("://")[2] == urlsplit(url).netloc != ""):
+            raise ValueError("must be an http:// or https:// address without a path")
+        return url
+
+    def base_url(self) -> str:
+        """Return the address that clients reach the gateway at, without a trailing slash."""
+        return self.public_url or f"http://{self.gateway_address}"
+
+    def address(self, service: str) -> str:
+        """Return host:port of a gRPC service. Raises KeyError for an unknown one."""
+        if service not in SERVICES:
+            raise KeyError(service)
+        return str(getattr(self, f"{service}_address"))
+
+    def derive(self, label: str) -> str:
+        """Return the hex key that the secret yields for a purpose; different labels tell nothing of each other."""
+        return hmac.new(self.secret.encode(), label.encode(), hashlib.sha256).hexdigest()
+
+    def service_database_url(self, service: str) -> str:
+        """Return the URL that a service connects with: its own, or the common one as its role `kodama_<service>`.
+
+        Raises KeyError for an unknown service and ValueError where no database is configured.
+        """
+        if service not in SERVICES:
+            raise KeyError(service)
+        own = str(getattr(self, f"{service}_database_url"))
+        if own:
+            return own
+        if not self.database_url:
+            raise ValueError(f"set {PREFIX}DATABASE_URL, or {PREFIX}{service.upper()}_DATABASE_URL")
+        parts = urlsplit(self.database_url)
+        host = parts.netloc.rpartition("@")[2]
+        login = f"{role_name(service)}:{quote(self.derive(f'database/{service}'))}"
+        return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
+
+    def require_broker_url(self) -> str:
+        """Return the broker's URL. Raises ValueError where none is configured."""
+        if not self.broker_url:
+            raise ValueError(f"set {PREFIX}BROKER_URL, for example to amqp://user:password@127.0.0.1:5672/")
+        return self.broker_url
+
+
+def role_name(service: str) -> str:
+    """Return the name of a service's database role."""
+    return f"kodama_{service}"
+
+
+def load_settings() -> Settings:
+    """Read the environment, or end the process with exit code 2 and one sentence per fault."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        refuse(
+            *(
+                f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+        )
+
+
+def refuse(*faults: str) -> NoReturn:
+    """End the process with exit code 2 after saying what is wrong with its configuration."""
+    for fault in faults:
+        print(f"kodama: {fault}", file=sys.stderr)  # noqa: T201 - this is what the operator at the terminal reads
+    raise SystemExit(2)

@@ -1,0 +1,90 @@
+"""The one list of events, tasks and queues: here the data flow of the whole network can be read at a glance.
+
+From it derive the ledger's rows, Celery's routes, the broker's declarations and the table in docs/architecture.md.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+DEAD_LETTER_EXCHANGE: Final = "kodama.dead_letters"
+DEAD_LETTER_QUEUE: Final = "kodama.dead_letters"
+DELIVERY_LIMIT: Final = 5
+MAX_QUEUE_LENGTH: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue of the broker, with workers of its own so that none delays another."""
+
+    name: str
+    purpose: str
+    service: str
+    """The service whose workers consume it."""
+    pool: str
+    """Celery's pool: threads where PostgreSQL does the work, prefork where Python does."""
+    concurrency: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work that an event causes, done by a Celery worker."""
+
+    name: str
+    queue: str
+    batch_size: int
+    """At most so many ledger rows in one message."""
+    time_limit_seconds: int
+    """A task that runs longer is cancelled and tried again; below the relay's lease, so that it never runs twice at once."""
+
+
+QUEUES: Final = {
+    queue.name: queue
+    for queue in (
+        Queue("timeline.live", "fan-out of what was just posted", "timeline", "threads", 2),
+        Queue("timeline.bulk", "backfill of new friendships and of members who come back", "timeline", "threads", 2),
+        Queue("suggestions", "people you might know", "social_graph", "prefork", 1),
+        Queue("housekeeping", "clearing what readers no longer see", "timeline", "threads", 1),
+    )
+}
+
+TASKS: Final = {
+    task.name: task
+    for task in (
+        Task("timeline.fan_out", "timeline.live", batch_size=200, time_limit_seconds=60),
+        Task("timeline.retract", "housekeeping", batch_size=200, time_limit_seconds=60),
+        Task("timeline.backfill", "timeline.bulk", batch_size=50, time_limit_seconds=60),
+        Task("timeline.fill", "timeline.bulk", batch_size=20, time_limit_seconds=60),
+        Task("timeline.rebase", "timeline.bulk", batch_size=200, time_limit_seconds=60),
+        Task("timeline.purge", "housekeeping", batch_size=50, time_limit_seconds=60),
+        Task("suggestions.refresh", "suggestions", batch_size=50, time_limit_seconds=60),
+        Task("suggestions.compute", "suggestions", batch_size=1, time_limit_seconds=60),
+    )
+}
+
+EVENTS: Final[dict[str, tuple[str, ...]]] = {
+    "status.published": ("timeline.fan_out",),
+    "status.deleted": ("timeline.retract",),
+    "blog.entry_published": ("timeline.fan_out",),
+    "blog.entry_deleted": ("timeline.retract",),
+    "friendship.formed": ("timeline.backfill", "suggestions.refresh"),
+    "friendship.ended": ("timeline.purge", "suggestions.refresh"),
+    "friendships.imported": ("timeline.rebase", "suggestions.refresh"),
+    "suggestions.requested": ("suggestions.compute",),
+    "home.activated": ("timeline.fill",),
+}
+
+PRODUCERS: Final = ("social_graph", "status", "blog", "timeline")
+"""The services whose schemas hold a ledger."""
+
+_unknown = {task for tasks in EVENTS.values() for task in tasks} - TASKS.keys()
+if _unknown or {task.queue for task in TASKS.values()} - QUEUES.keys():
+    raise ValueError(f"topology names what it does not define: {sorted(_unknown)}")
+
+
+def tasks_of(event: str) -> dict[str, list[str]]:
+    """Return the tasks of an event and, at the same places, their queues: {"tasks": [...], "queues": [...]}.
+
+    These are the parameters of the SQL that writes ledger rows together with a change. Raises KeyError for unknown events.
+    """
+    names = EVENTS[event]
+    return {"tasks": list(names), "queues": [TASKS[name].queue for name in names]}

@@ -1,0 +1,228 @@
+"""A private RabbitMQ node: loopback only, its own cookie, user, virtual host, epmd and data folder."""
+
+from __future__ import annotations
+
+import secrets as random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import kombu
+
+from deploy.local import processes
+from deploy.local.command import Child, Command, log_tail, running
+from deploy.local.errors import NotReady
+from deploy.local.ports import LOOPBACK, choose_ports
+from deploy.local.rabbitmq_software import RabbitMQSoftware, find_software
+from deploy.local.state import write_private
+
+USER = "kodama"
+VHOST = "kodama"
+# The node's data is filed under its name, so it must stay the same for the life of the data, whatever the
+# ports are. Two private nodes of one name do not meet: each asks an epmd of its own.
+NODE = "kodama@localhost"
+READY_SECONDS = 60.0
+STOP_SECONDS = 30
+
+CONFIGURATION = """\
+listeners.tcp.local = {loopback}:{port}
+default_user = {user}
+default_pass = {password}
+default_vhost = {vhost}
+disk_free_limit.absolute = 200MB
+vm_memory_high_watermark.absolute = 512MiB
+log.console.level = info
+"""
+
+
+@dataclass(frozen=True)
+class RabbitMQPorts:
+    """Where a node listens: AMQP, Erlang's distribution, and the port mapper that finds the latter."""
+
+    amqp: int
+    distribution: int
+    epmd: int
+
+
+@dataclass(frozen=True)
+class RabbitMQ:
+    """A prepared private node. Make it with `prepare`."""
+
+    software: RabbitMQSoftware
+    home: Path
+    ports: RabbitMQPorts
+    password: str = field(repr=False)
+
+    @property
+    def url(self) -> str:
+        """The address for kombu and Celery."""
+        return f"amqp://{USER}:{self.password}@{LOOPBACK}:{self.ports.amqp}/{VHOST}"
+
+    @property
+    def commands(self) -> list[Command]:
+        """The port mapper and the node, in the order of their start.
+
+        The node would start a port mapper itself when it finds none, but as a daemon that outlives it;
+        hence one of our own that is stopped like everything else.
+        """
+        node = Command(
+            name="rabbitmq",
+            argv=[str(self.software.server)],
+            env=self.environment,
+            cwd=self.home,
+            stop_seconds=STOP_SECONDS,
+            group="rabbitmq",
+            priority=110,
+        )
+        if self.software.epmd is None:
+            return [node]
+        epmd = Command(
+            name="epmd",
+            argv=[str(self.software.epmd), "-address", LOOPBACK, "-port", str(self.ports.epmd)],
+            env=self.environment,
+            cwd=self.home,
+            stop_seconds=5,
+            group="epmd",
+            priority=105,
+        )
+        return [epmd, node]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes the node private. No secret is in it: the password is in the configuration file."""
+        home = self.home
+        return {
+            "HOME": str(home),
+            "PATH": self.software.path,
+            "LANG": "C.UTF-8",
+            "RABBITMQ_NODENAME": NODE,
+            "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODE_PORT": str(self.ports.amqp),
+            "RABBITMQ_DIST_PORT": str(self.ports.distribution),
+            "ERL_EPMD_PORT": str(self.ports.epmd),
+            "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_CRASH_DUMP_SECONDS": "0",
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(home / "none"),  # else the system's is read
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "none.config"),
+            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_LOGS": "-",  # to standard output, which the supervisor rotates
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(home / "generated"),
+            "RABBITMQ_PID_FILE": str(_pid_file(home)),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+    def recover(self) -> None:
+        """Make a start possible after a run that was killed; see `stop_left`."""
+        stop_left(self.home)
+
+    def wait_ready(
+        self, log: Path, *, seconds: float = READY_SECONDS, is_alive: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Wait until a client can log in and open a channel.
+
+        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            refusal = self._refusal()
+            if refusal is None:
+                return
+            if time.monotonic() > deadline or not is_alive():
+                raise NotReady(f"RabbitMQ did not start: {refusal}\nThe end of {log}:\n{log_tail(log)}")
+            time.sleep(0.2)
+
+    def _refusal(self) -> Exception | None:
+        """Why a client cannot work with the node, or None when one can."""
+        timeouts = {"read_timeout": 10, "write_timeout": 10}
+        with kombu.Connection(self.url, connect_timeout=2, transport_options=timeouts) as connection:
+            expected: tuple[type[Exception], ...] = (*connection.connection_errors, *connection.channel_errors)
+            try:
+                connection.connect()
+                connection.channel().close()
+            except expected as refusal:
+                return refusal
+        return None
+
+
+def stop_left(home: Path) -> None:
+    """Stop what an earlier killed run left of the node in `home`: the node first, then its port mapper."""
+    left = processes.matching(lambda each: each.environ().get("RABBITMQ_PID_FILE") == str(_pid_file(home)))
+    mappers = [each for each in left if each.name() == "epmd"]
+    processes.end([each for each in left if each not in mappers], signal.SIGTERM, STOP_SECONDS)
+    processes.end(mappers, signal.SIGTERM, 5)
+
+
+def _pid_file(home: Path) -> Path:
+    return home / "rabbitmq.pid"
+
+
+def prepare(
+    home: Path, *, ports: RabbitMQPorts, password: str, cookie: str, software: RabbitMQSoftware | None = None
+) -> RabbitMQ:
+    """A node whose configuration and data are in `home`.
+
+    `password` and `cookie` must stay the same for the life of the data. As root it runs as root: RabbitMQ
+    accepts that, it listens on loopback only, and its fetched programs may be in a checkout that no other
+    account can read. Raises MissingSoftware.
+    """
+    node = RabbitMQ(software or find_software(lambda _: None), home, ports, password)
+    home.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for folder in ("data", "log", "generated"):
+        (home / folder).mkdir(mode=0o700, exist_ok=True)
+    write_private(home / ".erlang.cookie", cookie)
+    (home / ".erlang.cookie").chmod(0o400)
+    write_private(home / "enabled_plugins", "[].\n")
+    write_private(
+        home / "rabbitmq.conf",
+        CONFIGURATION.format(loopback=LOOPBACK, port=ports.amqp, user=USER, password=password, vhost=VHOST),
+    )
+    return node
+
+
+def choose_node_ports() -> RabbitMQPorts:
+    """Three free ports."""
+    chosen = choose_ports(["amqp", "distribution", "epmd"])
+    return RabbitMQPorts(**chosen)
+
+
+@contextmanager
+def serving(node: RabbitMQ, log: Path) -> Iterator[Child]:
+    """Run `node` for the length of a `with` block, ready for connections. Raises NotReady."""
+    node.recover()
+    *mapper, main = node.commands
+    try:
+        if mapper:
+            with running(mapper[0], log), running(main, log) as child:
+                node.wait_ready(log, is_alive=child.is_alive)
+                yield child
+        else:
+            with running(main, log) as child:
+                node.wait_ready(log, is_alive=child.is_alive)
+                yield child
+    finally:
+        node.recover()  # the port mapper that the node itself started, where we could not
+
+
+@contextmanager
+def temporary(folder: Path, *, software: RabbitMQSoftware | None = None) -> Iterator[RabbitMQ]:
+    """A new, running node for tests, with its data in `folder`, removed at the end but for `rabbitmq.log`."""
+    home = folder / "rabbitmq"
+    node = prepare(
+        home,
+        ports=choose_node_ports(),
+        password=random.token_hex(16),
+        cookie=random.token_hex(16),
+        software=software,
+    )
+    try:
+        with serving(node, folder / "rabbitmq.log"):
+            yield node
+    finally:
+        shutil.rmtree(home)

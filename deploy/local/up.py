@@ -1,0 +1,334 @@
+"""The life of `make up`: from an empty folder to a running network, and back to no process at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import psycopg
+
+from deploy.local import postgres, processes, rabbitmq
+from deploy.local.broker import Broker, BrokerPlan, choose
+from deploy.local.command import Command, log_tail
+from deploy.local.errors import LocalError, NotReady
+from deploy.local.network import choose_network_ports, network_environment, node_ports, publish, withdraw
+from deploy.local.postgres import Postgres
+from deploy.local.signals import Interrupted, Interruption, interruptible
+from deploy.local.state import State, open_state
+from deploy.local.supervisor import ProcessState, Supervisor, supervising
+
+Say = Callable[[str], None]
+Step = Callable[[Mapping[str, str]], None]
+
+HEALTH_SECONDS = 90.0
+FAILED_STARTS = 3  # one process started so often while we wait for the network will not come up by waiting
+ORPHAN_SECONDS = 15
+WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Network:
+    """What one run is made of, decided before anything is started."""
+
+    environment: Mapping[str, str]
+    server: Postgres | None
+    broker: Broker
+    applications: Sequence[Command]
+
+    @property
+    def address(self) -> str:
+        """Where the gateway answers."""
+        return f"http://{self.environment['KODAMA_GATEWAY_ADDRESS']}"
+
+    @property
+    def commands(self) -> list[Command]:
+        """All processes of this run."""
+        servers = [self.server.command] if self.server else []
+        return [*servers, *self.broker.commands, *self.applications]
+
+
+def run(
+    app_commands: Callable[[Mapping[str, str]], Sequence[Command]],
+    *,
+    migrate: Step,
+    seed: Step | None,
+    say: Say,
+    environ: Mapping[str, str] = os.environ,
+) -> int:
+    """Bring a network up, keep it up until SIGINT or SIGTERM, take it down. Returns the exit code.
+
+    `app_commands` gets the network's environment (addresses, URLs, secret) and gives the processes to run,
+    with priorities above 200; the gateway's must answer GET /health. `migrate` prepares the database before
+    they start, `seed` fills it when they run, once per database. Code 0: stopped as asked; 1: it could not
+    run, and `say` was told why. Call it from the main thread.
+    """
+    speak = _unbreakable(say)
+    try:
+        state = open_state(environ)
+        with interruptible() as interruption, state.locked():
+            _live(state, app_commands, migrate, seed, speak, environ, interruption)
+        return 0
+    except Interrupted:
+        return 0
+    except LocalError as problem:
+        speak(str(problem))
+        return 1
+
+
+def stop_orphans(state: State, say: Say) -> None:
+    """Stop what a killed `up` or a killed supervisord left: workers and services, then broker, then PostgreSQL."""
+    instance = state.secrets().instance
+    left = processes.marked(instance)
+    if left:
+        say(f"Stopping {len(left)} processes that an earlier run left behind …")
+    # A living supervisord would start again what we stop, and it stops its processes in the right order
+    # itself.
+    processes.end([each for each in left if _is_supervisord(each)], signal.SIGTERM, ORPHAN_SECONDS * 4)
+    node_home, data = state.root / "rabbitmq", postgres.data_folder(state.server_home("postgres"))
+    servers = {each.pid for each in processes.in_folder("postgres", data)} if data.exists() else set()
+    applications = [
+        each for each in processes.marked(instance) if each.pid not in servers and not _belongs_to_node(each)
+    ]
+    processes.end(applications, signal.SIGTERM, ORPHAN_SECONDS)
+    rabbitmq.stop_left(node_home)
+    if data.exists():
+        postgres.stop_left(data)
+    processes.end(processes.marked(instance), signal.SIGTERM, ORPHAN_SECONDS)
+    withdraw(state)
+
+
+def _live(
+    state: State,
+    app_commands: Callable[[Mapping[str, str]], Sequence[Command]],
+    migrate: Step,
+    seed: Step | None,
+    say: Say,
+    environ: Mapping[str, str],
+    interruption: Interruption,
+) -> None:
+    stop_orphans(state, say)
+    network = _plan(state, app_commands, environ, say)
+    state.announce({"pid": os.getpid(), "address": network.address})
+    with _supervised(state, network, say, interruption) as supervisor:
+        _start_servers(supervisor, network, say)
+        say("Preparing the database …")
+        migrate(network.environment)
+        _start_applications(supervisor, network, say)
+        publish(state, network.environment)
+        _seed_once(state, network, seed, say)
+        say(f"Kodama runs at {network.address}  (Ctrl-C stops it)")
+        _watch(supervisor, say)
+
+
+def _plan(
+    state: State,
+    app_commands: Callable[[Mapping[str, str]], Sequence[Command]],
+    environ: Mapping[str, str],
+    say: Say,
+) -> Network:
+    secrets, ports = state.secrets(), choose_network_ports(state)
+    database_url, server = environ.get("KODAMA_DATABASE_URL", ""), None
+    if not database_url:
+        home = state.server_home("postgres")
+        server = postgres.prepare(home, port=ports["postgres"], password=secrets.postgres)
+        database_url = server.url
+    plan = BrokerPlan(state.root / "rabbitmq", node_ports(ports), database_url, secrets.broker, secrets.erlang_cookie)
+    broker = choose(environ, plan, say)
+    environment = network_environment(
+        ports,
+        database_url=database_url,
+        broker_url=broker.url,
+        secret=environ.get("KODAMA_SECRET") or secrets.kodama,
+    )
+    return Network(environment, server, broker, app_commands(environment))
+
+
+@contextmanager
+def _supervised(state: State, network: Network, say: Say, interruption: Interruption) -> Iterator[Supervisor]:
+    """A supervisor whose processes are all stopped, in order and with a line each, however the block is left."""
+    try:
+        with supervising(state, network.commands) as supervisor:
+            try:
+                yield supervisor
+            finally:
+                interruption.disarm()
+                withdraw(state)
+                _stop(supervisor, say, interruption)
+    finally:
+        interruption.disarm()
+        stop_orphans(state, say)  # what a killed supervisord left, or the processes themselves
+        say("Stopped.")
+
+
+def _start_servers(supervisor: Supervisor, network: Network, say: Say) -> None:
+    if network.server:
+        begun = time.monotonic()
+        supervisor.start(["postgres"])
+        network.server.wait_ready(supervisor.log_of("postgres"), is_alive=lambda: supervisor.is_starting("postgres"))
+        say(f"PostgreSQL is ready ({time.monotonic() - begun:.1f} s).")
+    else:
+        _check_database(network.environment["KODAMA_DATABASE_URL"])
+        say("PostgreSQL: the server that KODAMA_DATABASE_URL names.")
+    say(network.broker.summary)
+    begun = time.monotonic()
+    network.broker.install(network.environment["KODAMA_DATABASE_URL"])
+    names = [command.name for command in network.broker.commands]
+    if names:
+        supervisor.start(command.group for command in network.broker.commands)
+        network.broker.wait_ready(supervisor.log_of(names[-1]), is_alive=lambda: supervisor.is_starting(names[-1]))
+        say(f"The broker is ready ({time.monotonic() - begun:.1f} s).")
+
+
+def _check_database(url: str) -> None:
+    try:
+        psycopg.connect(url, connect_timeout=10).close()
+    except psycopg.Error as problem:
+        raise NotReady(f"The database that KODAMA_DATABASE_URL names cannot be used: {problem}") from problem
+
+
+def _start_applications(supervisor: Supervisor, network: Network, say: Say) -> None:
+    names = {command.name for command in network.applications}
+    say(f"Starting {len(names)} processes …")
+    groups = {command.group for command in network.applications}
+    supervisor.start(group for group in supervisor.groups() if group in groups)
+    deadline = time.monotonic() + HEALTH_SECONDS
+    starts: dict[str, set[int]] = {name: set() for name in names}
+    while True:
+        states = _states(supervisor)
+        for name in names:
+            starts[name].add(states[name].started_at)
+        if all(states[name].is_running for name in names) and _is_healthy(network.address):
+            return
+        failing = [name for name in names if states[name].has_ended or len(starts[name]) >= FAILED_STARTS]
+        if failing or time.monotonic() > deadline:
+            raise NotReady(_blame(supervisor, failing, [states[name] for name in names], network.address))
+        time.sleep(0.1)
+
+
+def _is_healthy(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _blame(supervisor: Supervisor, failing: list[str], states: list[ProcessState], address: str) -> str:
+    """Which process failed, with the end of its log."""
+    suspects = sorted(failing or [each.name for each in states if not each.is_running])
+    if not suspects:
+        return f"All processes run, but {address}/health did not answer within {HEALTH_SECONDS:.0f} s."
+    logs = map(supervisor.log_of, suspects)
+    tails = "\n".join(f"The end of {log}:\n{log_tail(log)}" for log in logs)
+    return f"The network did not start: {', '.join(suspects)} failed.\n{tails}"
+
+
+def _seed_once(state: State, network: Network, seed: Step | None, say: Say) -> None:
+    """Seed a database that has not been seeded from this folder; an interrupted seeding is done again."""
+    parts = urlsplit(network.environment["KODAMA_DATABASE_URL"])
+    place = "private" if network.server else f"{parts.hostname}:{parts.port}{parts.path}"
+    key = f"seeded {hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    if seed is None or state.recall(key):
+        return
+    say("Filling the network with demo members (only this first time) …")
+    seed(network.environment)
+    state.remember(key, True)
+
+
+def _watch(supervisor: Supervisor, say: Say) -> None:
+    """Until interrupted: tell of processes that died, and start those anew that supervisord has given up."""
+    known = _states(supervisor)
+    while True:
+        time.sleep(WATCH_SECONDS)
+        now = _states(supervisor)
+        for name, process in now.items():
+            if known[name].is_running and process.started_at != known[name].started_at:
+                say(f"{name} ended and was started again; its log is {supervisor.log_of(name)}")
+            if process.has_ended:
+                supervisor.start_process(process)
+        known = now
+
+
+def _states(supervisor: Supervisor) -> dict[str, ProcessState]:
+    """All states. Raises NotReady when supervisord is gone."""
+    try:
+        return supervisor.states()
+    except OSError as problem:
+        raise NotReady("The supervisor was killed; everything is stopped. 'make up' starts it again.") from problem
+
+
+def _stop(supervisor: Supervisor, say: Say, interruption: Interruption) -> None:
+    """Stop the groups, those of the highest priority first; a second Ctrl-C kills the applications.
+
+    The broker and PostgreSQL are always asked: they end in a second or two once their clients are gone.
+    """
+    levels: dict[int, list[str]] = {}
+    for command in supervisor.commands:
+        level = levels.setdefault(command.priority, [])
+        level.extend(name for name in [command.group] if name not in level)
+    for priority in sorted(levels, reverse=True):
+        if not supervisor.is_alive():
+            return
+        try:
+            running = {each.group for each in supervisor.states().values() if not each.has_ended}
+            groups = [group for group in levels[priority] if group in running]
+            if groups:
+                say(f"Stopping {', '.join(groups)} …")
+                supervisor.stop(groups, hurry=interruption.hurry if priority > 200 else lambda: False)
+        except OSError:
+            return  # killed meanwhile; the orphans are stopped next
+
+
+def _is_supervisord(process: psutil.Process) -> bool:
+    try:
+        return "supervisor.supervisord" in process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _belongs_to_node(process: psutil.Process) -> bool:
+    try:
+        return "RABBITMQ_PID_FILE" in process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _unbreakable(say: Say) -> Say:
+    """`say`, but a terminal that has gone away does not keep us from stopping what we started."""
+
+    def speak(line: str) -> None:
+        try:
+            say(line)
+        except OSError:
+            return
+
+    return speak
+
+
+def clean(say: Say, environ: Mapping[str, str] = os.environ) -> int:
+    """Remove the data, logs and secrets of the network (`make clean-data`). Returns the exit code."""
+    try:
+        state = open_state(environ)
+        with state.locked():
+            stop_orphans(state, say)
+        state.clean()
+    except LocalError as problem:
+        say(str(problem))
+        return 1
+    say(f"Removed the data in {_shown(state.root)}.")
+    return 0
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,34 @@
+"""Wiring: `python -m services.account` serves AccountService and OAuthService."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from chassis.database import Pool
+from chassis.process import run_service
+from chassis.rpc import Service
+from chassis.settings import Settings, load_settings
+from services.account.accounts import Accounts
+from services.account.oauth import OAuth
+from services.account.passwords import Passwords
+from services.account.servicer import AccountServicer, OAuthServicer, account_service, oauth_service
+from services.account.signing_up import SigningUp
+
+
+async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
+    """Return what this process serves."""
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    signing_up = SigningUp(pool, passwords, is_open=settings.registrations_open)
+    return [
+        account_service(AccountServicer(signing_up, Accounts(pool))),
+        oauth_service(OAuthServicer(OAuth(pool))),
+    ]
+
+
+def main() -> None:
+    """Run the process."""
+    run_service("account", load_settings(), build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Use case: read accounts, and bring in members from elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chassis.database import Pool, connection
+from chassis.errors import Conflict
+from services.account import store
+from services.account.domain import Account, NewProfile, is_handle
+
+IMPORT_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The accounts of an import in its order, and how many of them are new."""
+
+    accounts: list[Account]
+    created: int
+
+
+class Accounts:
+    """Reads accounts from committed state."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def by_ids(self, account_ids: Sequence[int]) -> list[Account]:
+        """Return those that exist, in no order."""
+        if not account_ids:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.list_accounts(conn, account_ids)
+
+    async def by_handles(self, handles: Sequence[str]) -> list[Account]:
+        """Return those that exist, in no order; what cannot be a handle is nobody's."""
+        possible = [handle for handle in handles if is_handle(handle)]
+        if not possible:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.find_accounts(conn, possible)
+
+    async def count(self) -> int:
+        """Return how many there are, of very many an estimate."""
+        async with connection(self._pool) as conn:
+            return await store.count_accounts(conn)
+
+    async def page(self, after_id: int, size: int) -> tuple[list[Account], str]:
+        """Return the accounts that follow an id, and the token of the next page, empty at the end."""
+        async with connection(self._pool) as conn:
+            accounts = await store.page_accounts(conn, after_id, size + 1)
+        has_more = len(accounts) > size
+        return accounts[:size], str(accounts[size - 1].id) if has_more else ""
+
+    async def import_all(self, profiles: Sequence[NewProfile]) -> Imported:
+        """Make the members that do not exist yet and return all, found or made, in the order given. Idempotent by handle.
+
+        Raises Conflict where others keep making the same handles.
+        """
+        created: set[int] = set()
+        async with connection(self._pool) as conn:
+            for _ in range(IMPORT_TRIES):
+                imported = await store.import_accounts(conn, profiles)
+                created |= {each.account.id for each in imported if each.is_new}
+                if len(imported) == len(profiles):
+                    return Imported([each.account for each in imported], len(created))
+        raise Conflict("Others are making members with these handles; please try again.")

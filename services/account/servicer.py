@@ -1,0 +1,205 @@
+"""The RPCs of AccountService and OAuthService: requests into the domain's words and back, no rules, no SQL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from kodama.account.v1 import account_pb2, account_service_pb2_grpc, oauth_service_pb2_grpc
+from kodama.account.v1 import account_service_pb2 as account_pb
+from kodama.account.v1 import oauth_service_pb2 as oauth_pb
+
+from chassis import caller
+from chassis.errors import InvalidField
+from chassis.rpc import Service, method_names, require_batch
+from services.account.accounts import Accounts
+from services.account.domain import Account, App, NewProfile, check_app, check_page, check_profile
+from services.account.oauth import IssuedToken, OAuth
+from services.account.signing_up import SigningUp
+
+MAX_BATCH = 1000
+MAX_SCOPES = 100
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
+    """Translates between kodama.account.v1.AccountService and the use cases."""
+
+    def __init__(self, signing_up: SigningUp, accounts: Accounts) -> None:
+        self._signing_up = signing_up
+        self._accounts = accounts
+
+    async def CreateAccount(
+        self, request: account_pb.CreateAccountRequest, context: Context
+    ) -> account_pb.CreateAccountResponse:
+        """Sign a member up."""
+        account = await self._signing_up.sign_up(
+            request.handle, request.email, request.password, request.locale, request.display_name
+        )
+        return account_pb.CreateAccountResponse(account=_account(account))
+
+    async def BatchGetAccounts(
+        self, request: account_pb.BatchGetAccountsRequest, context: Context
+    ) -> account_pb.BatchGetAccountsResponse:
+        """Return those that exist."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        accounts = await self._accounts.by_ids(request.account_ids)
+        return account_pb.BatchGetAccountsResponse(accounts=_accounts(accounts))
+
+    async def BatchFindAccounts(
+        self, request: account_pb.BatchFindAccountsRequest, context: Context
+    ) -> account_pb.BatchFindAccountsResponse:
+        """Return those with these handles."""
+        require_batch("handles", request.handles, MAX_BATCH)
+        accounts = await self._accounts.by_handles(request.handles)
+        return account_pb.BatchFindAccountsResponse(accounts=_accounts(accounts))
+
+    async def BatchImportAccounts(
+        self, request: account_pb.BatchImportAccountsRequest, context: Context
+    ) -> account_pb.BatchImportAccountsResponse:
+        """Bring members in."""
+        require_batch("accounts", request.accounts, MAX_BATCH)
+        imported = await self._accounts.import_all(_profiles(request.accounts))
+        return account_pb.BatchImportAccountsResponse(accounts=_accounts(imported.accounts), created=imported.created)
+
+    async def CountAccounts(
+        self, request: account_pb.CountAccountsRequest, context: Context
+    ) -> account_pb.CountAccountsResponse:
+        """Count all members."""
+        return account_pb.CountAccountsResponse(accounts=await self._accounts.count())
+
+    async def ListAccounts(
+        self, request: account_pb.ListAccountsRequest, context: Context
+    ) -> account_pb.ListAccountsResponse:
+        """Return a page of all members."""
+        size, after_id = check_page(request.page_size, request.page_token)
+        accounts, next_page_token = await self._accounts.page(after_id, size)
+        return account_pb.ListAccountsResponse(accounts=_accounts(accounts), next_page_token=next_page_token)
+
+
+class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):
+    """Translates between kodama.account.v1.OAuthService and the use case."""
+
+    def __init__(self, oauth: OAuth) -> None:
+        self._oauth = oauth
+
+    async def CreateApp(self, request: oauth_pb.CreateAppRequest, context: Context) -> oauth_pb.CreateAppResponse:
+        """Register an app."""
+        require_batch("scopes", request.scopes, MAX_SCOPES)
+        new = check_app(request.name, request.website, request.redirect_uris, request.scopes)
+        app, client_secret = await self._oauth.register(new)
+        return oauth_pb.CreateAppResponse(app=_app(app), client_secret=client_secret)
+
+    async def IssueAppToken(
+        self, request: oauth_pb.IssueAppTokenRequest, context: Context
+    ) -> oauth_pb.IssueAppTokenResponse:
+        """Issue a token that acts for an app."""
+        require_batch("scopes", request.scopes, MAX_SCOPES)
+        issued = await self._oauth.issue_for_app(request.client_id, request.client_secret, request.scopes)
+        return oauth_pb.IssueAppTokenResponse(token=_token(issued))
+
+    async def IssueAccountToken(
+        self, request: oauth_pb.IssueAccountTokenRequest, context: Context
+    ) -> oauth_pb.IssueAccountTokenResponse:
+        """Issue a token that acts for a member."""
+        require_batch("scopes", request.scopes, MAX_SCOPES)
+        issued = await self._oauth.issue_for_account(request.account_id, request.app_id, request.scopes)
+        return oauth_pb.IssueAccountTokenResponse(token=_token(issued))
+
+    async def VerifyToken(self, request: oauth_pb.VerifyTokenRequest, context: Context) -> oauth_pb.VerifyTokenResponse:
+        """Tell what a token stands for."""
+        info = await self._oauth.verify(request.access_token)
+        return oauth_pb.VerifyTokenResponse(
+            token=account_pb2.TokenInfo(
+                token_id=info.id, app_id=info.app_id, account_id=info.account_id or 0, scopes=info.scopes
+            )
+        )
+
+    async def RevokeToken(self, request: oauth_pb.RevokeTokenRequest, context: Context) -> oauth_pb.RevokeTokenResponse:
+        """End a token."""
+        await self._oauth.revoke(request.access_token, request.client_id, request.client_secret)
+        return oauth_pb.RevokeTokenResponse()
+
+    async def GetApp(self, request: oauth_pb.GetAppRequest, context: Context) -> oauth_pb.GetAppResponse:
+        """Return an app."""
+        return oauth_pb.GetAppResponse(app=_app(await self._oauth.app(request.app_id)))
+
+
+def _profiles(imported: Sequence[account_pb.ImportedAccount]) -> list[NewProfile]:
+    profiles = []
+    for place, each in enumerate(imported):
+        try:
+            profiles.append(check_profile(each.handle, each.display_name, each.note, each.locale))
+        except InvalidField as error:  # say which of a thousand
+            field = f"accounts[{place}].{error.metadata['field']}"
+            raise InvalidField(field, f"Account {place + 1} of the import: {error.message}") from error
+    return profiles
+
+
+def _account(account: Account) -> account_pb2.Account:
+    return account_pb2.Account(
+        id=account.id,
+        handle=account.handle,
+        display_name=account.display_name,
+        note=account.note,
+        locale=account.locale,
+        created_at_ms=int(account.created_at.timestamp() * 1000),
+    )
+
+
+def _accounts(accounts: Sequence[Account]) -> list[account_pb2.Account]:
+    return [_account(account) for account in accounts]
+
+
+def _app(app: App) -> account_pb2.App:
+    return account_pb2.App(
+        id=app.id,
+        client_id=app.client_id,
+        name=app.name,
+        website=app.website,
+        redirect_uris=app.redirect_uris,
+        scopes=app.scopes,
+    )
+
+
+def _token(issued: IssuedToken) -> account_pb2.Token:
+    return account_pb2.Token(
+        access_token=issued.access_token,
+        scopes=issued.info.scopes,
+        created_at_ms=int(issued.info.created_at.timestamp() * 1000),
+    )
+
+
+def account_service(servicer: AccountServicer) -> Service:
+    """Return the accounts' service for a server, with who may call what."""
+    operator = frozenset({caller.OPERATOR})
+    return Service(
+        name="kodama.account.v1.AccountService",
+        add=lambda server: account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server),
+        callers={
+            "CreateAccount": frozenset({caller.GATEWAY}),
+            "BatchGetAccounts": frozenset({caller.GATEWAY, caller.SOCIAL_GRAPH, caller.OPERATOR}),
+            "BatchFindAccounts": frozenset({caller.GATEWAY, caller.OPERATOR}),
+            "BatchImportAccounts": operator,
+            "CountAccounts": operator | {caller.GATEWAY},
+            "ListAccounts": operator,
+        },
+        methods=method_names(account_pb.DESCRIPTOR.services_by_name["AccountService"]),
+    )
+
+
+def oauth_service(servicer: OAuthServicer) -> Service:
+    """Return the service of apps and tokens for a server, with who may call what."""
+    gateway = frozenset({caller.GATEWAY})
+    return Service(
+        name="kodama.account.v1.OAuthService",
+        add=lambda server: oauth_service_pb2_grpc.add_OAuthServiceServicer_to_server(servicer, server),
+        callers={
+            "CreateApp": gateway,
+            "IssueAppToken": gateway,
+            "IssueAccountToken": frozenset({caller.GATEWAY, caller.OPERATOR}),
+            "VerifyToken": gateway,
+            "RevokeToken": gateway,
+            "GetApp": gateway,
+        },
+        methods=method_names(oauth_pb.DESCRIPTOR.services_by_name["OAuthService"]),
+    )

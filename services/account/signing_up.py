@@ -1,0 +1,41 @@
+"""Use case: become a member."""
+
+from chassis.database import Pool, connection
+from chassis.errors import AlreadyExists, Conflict, PermissionDenied
+from services.account import store
+from services.account.domain import Account, SignUp, check_sign_up
+from services.account.passwords import Passwords
+
+
+class SigningUp:
+    """Signs members up, while the network takes new ones."""
+
+    def __init__(self, pool: Pool, passwords: Passwords, *, is_open: bool) -> None:
+        self._pool = pool
+        self._passwords = passwords
+        self._is_open = is_open
+
+    async def sign_up(self, handle: str, email: str, password: str, locale: str, display_name: str) -> Account:
+        """Make a member and return their account.
+
+        Raises PermissionDenied while nobody can sign up, InvalidField for a field that is wrong, AlreadyExists where the handle
+        or the e-mail address is taken: of those who want one handle at once, exactly one gets it.
+        """
+        if not self._is_open:
+            raise PermissionDenied("This network does not take new members at the moment.")
+        form = check_sign_up(handle, email, password, locale, display_name)
+        password_hash = await self._passwords.hash(form.password)
+        async with connection(self._pool) as conn:
+            account = await store.insert_account(conn, form, password_hash)
+            if account is not None:
+                return account
+            handle_taken, email_taken = await store.find_taken(conn, form.profile.handle, form.email_key)
+        raise _taken(form, handle_taken, email_taken)
+
+
+def _taken(form: SignUp, handle_taken: bool, email_taken: bool) -> AlreadyExists | Conflict:
+    if handle_taken:
+        return AlreadyExists(f"The handle {form.profile.handle} is taken.", field="handle")
+    if email_taken:
+        return AlreadyExists("There is an account with this e-mail address already.", field="email")
+    return Conflict("A concurrent change got in the way; please try again.")  # who had it is gone since

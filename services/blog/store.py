@@ -1,0 +1,192 @@
+"""Every SQL text of this service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from chassis import topology
+from chassis.database import Connection
+from chassis.ids import Kind
+from chassis.paging import Page
+from services.blog.domain import MAX_ANSWER_BYTES, BlogEntry, EntryHeader, NewBlogEntry, Visibility
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an idempotency key has published."""
+
+    fingerprint: bytes
+    blog_entry_id: int
+
+
+async def insert_entry(conn: Connection, new: NewBlogEntry) -> BlogEntry | None:
+    """Insert an entry, its idempotency key and its work in one statement; None where the key has been used within a day.
+
+    An entry for its author alone causes no work: it is on nobody else's home timeline.
+    """
+    async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
+        await cursor.execute(
+            """
+            WITH made AS MATERIALIZED (SELECT next_id(%(kind)s) AS id),
+            claimed AS (
+                INSERT INTO idempotency_keys AS k (account_id, request_id, fingerprint, blog_entry_id)
+                SELECT %(account_id)s, %(request_id)s, %(fingerprint)s, id FROM made WHERE %(request_id)s <> ''
+                ON CONFLICT (account_id, request_id) DO UPDATE
+                SET fingerprint = excluded.fingerprint, blog_entry_id = excluded.blog_entry_id, created_at = now()
+                WHERE k.created_at < now() - interval '1 day'
+                RETURNING blog_entry_id
+            ),
+            published AS (
+                INSERT INTO blog_entries (account_id, id, title, text, visibility)
+                SELECT %(account_id)s, id, %(title)s, %(text)s, %(visibility)s FROM made
+                WHERE %(request_id)s = '' OR EXISTS (SELECT FROM claimed)
+                RETURNING id, account_id, title, text, visibility, version
+            ),
+            work AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('entry_id', published.id, 'author_id', published.account_id)
+                FROM published, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+                WHERE published.visibility <> %(self)s
+            )
+            SELECT id, account_id, title, text, visibility, version FROM published
+            """,
+            {
+                "kind": Kind.BLOG_ENTRY.value,
+                "account_id": new.account_id,
+                "request_id": new.request_id,
+                "fingerprint": new.fingerprint,
+                "title": new.title,
+                "text": new.text,
+                "visibility": new.visibility.value,
+                "self": Visibility.SELF.value,
+                **topology.tasks_of("blog.entry_published"),
+            },
+        )
+        return await cursor.fetchone()
+
+
+async def find_claim(conn: Connection, account_id: int, request_id: str) -> Claim | None:
+    """Return what an idempotency key has published."""
+    async with conn.cursor(row_factory=class_row(Claim)) as cursor:
+        await cursor.execute(
+            "SELECT fingerprint, blog_entry_id FROM idempotency_keys WHERE account_id = %s AND request_id = %s",
+            (account_id, request_id),
+        )
+        return await cursor.fetchone()
+
+
+async def delete_entry(conn: Connection, account_id: int, blog_entry_id: int) -> BlogEntry | None:
+    """Delete an account's own entry and queue its retraction in one statement; None where there is none."""
+    async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
+        await cursor.execute(
+            """
+            WITH deleted AS (
+                DELETE FROM blog_entries WHERE account_id = %(account_id)s AND id = %(blog_entry_id)s
+                RETURNING id, account_id, title, text, visibility, version
+            ),
+            work AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('entry_id', deleted.id, 'author_id', deleted.account_id)
+                FROM deleted, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+            )
+            SELECT id, account_id, title, text, visibility, version FROM deleted
+            """,
+            {
+                "account_id": account_id,
+                "blog_entry_id": blog_entry_id,
+                **topology.tasks_of("blog.entry_deleted"),
+            },
+        )
+        return await cursor.fetchone()
+
+
+async def list_headers(conn: Connection, blog_entry_ids: Sequence[int]) -> list[EntryHeader]:
+    """Return the headers of those that exist, in no order; reads no texts."""
+    async with conn.cursor(row_factory=class_row(EntryHeader)) as cursor:
+        await cursor.execute(
+            "SELECT id, account_id, visibility, octet_length(title) + octet_length(text) AS size"
+            " FROM blog_entries WHERE id = ANY(%s)",
+            (list(blog_entry_ids),),
+        )
+        return await cursor.fetchall()
+
+
+async def list_entries(conn: Connection, blog_entry_ids: Sequence[int]) -> list[BlogEntry]:
+    """Return those that exist, in no order."""
+    async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
+        await cursor.execute(
+            "SELECT id, account_id, title, text, visibility, version FROM blog_entries WHERE id = ANY(%s)",
+            (list(blog_entry_ids),),
+        )
+        return await cursor.fetchall()
+
+
+async def list_account_entries(
+    conn: Connection, account_id: int, visibilities: Sequence[int], page: Page
+) -> list[BlogEntry]:
+    """Return a page of one account's entries with these visibilities, newest first; what exceeds an answer's bytes is left out
+    at the far end of the page.
+    """
+    newest = """
+        SELECT id, account_id, title, text, visibility, version FROM (
+            SELECT *, sum(octet_length(title) + octet_length(text)) OVER (ORDER BY id DESC) AS bytes FROM (
+                SELECT id, account_id, title, text, visibility, version FROM blog_entries
+                WHERE account_id = %(account_id)s AND visibility = ANY(%(visibilities)s)
+                AND id < %(below)s AND id > %(above)s ORDER BY id DESC LIMIT %(limit)s
+            ) AS page
+        ) AS weighed WHERE bytes <= %(max_bytes)s
+        """
+    oldest = """
+        SELECT id, account_id, title, text, visibility, version FROM (
+            SELECT *, sum(octet_length(title) + octet_length(text)) OVER (ORDER BY id ASC) AS bytes FROM (
+                SELECT id, account_id, title, text, visibility, version FROM blog_entries
+                WHERE account_id = %(account_id)s AND visibility = ANY(%(visibilities)s)
+                AND id < %(below)s AND id > %(above)s ORDER BY id ASC LIMIT %(limit)s
+            ) AS page
+        ) AS weighed WHERE bytes <= %(max_bytes)s
+        """
+    async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
+        await cursor.execute(
+            oldest if page.upwards else newest,
+            {
+                "account_id": account_id,
+                "visibilities": list(visibilities),
+                "max_bytes": MAX_ANSWER_BYTES,
+                **page.parameters(),
+            },
+        )
+        return sorted(await cursor.fetchall(), key=lambda entry: entry.id, reverse=True)
+
+
+async def pull_entries(
+    conn: Connection, viewer_id: int, author_ids: Sequence[int], page: Page
+) -> list[tuple[int, int]]:
+    """Return (id, author) of a page of these authors' entries, newest first, without those that others keep for themselves.
+
+    An index range per author, then a merge; the authors are distinct.
+    """
+    newest = """
+        SELECT pulled.id, pulled.account_id FROM unnest(%(author_ids)s::bigint[]) AS author(id) CROSS JOIN LATERAL (
+            SELECT id, account_id FROM blog_entries
+            WHERE account_id = author.id AND id < %(below)s AND id > %(above)s
+            AND (visibility <> %(self)s OR account_id = %(viewer_id)s) ORDER BY id DESC LIMIT %(limit)s
+        ) AS pulled ORDER BY pulled.id DESC LIMIT %(limit)s
+        """
+    oldest = """
+        SELECT pulled.id, pulled.account_id FROM unnest(%(author_ids)s::bigint[]) AS author(id) CROSS JOIN LATERAL (
+            SELECT id, account_id FROM blog_entries
+            WHERE account_id = author.id AND id < %(below)s AND id > %(above)s
+            AND (visibility <> %(self)s OR account_id = %(viewer_id)s) ORDER BY id ASC LIMIT %(limit)s
+        ) AS pulled ORDER BY pulled.id ASC LIMIT %(limit)s
+        """
+    cursor = await conn.execute(
+        oldest if page.upwards else newest,
+        {
+            "author_ids": list(author_ids),
+            "viewer_id": viewer_id,
+            "self": Visibility.SELF.value,
+            **page.parameters(),
+        },
+    )
+    return sorted(await cursor.fetchall(), reverse=True)

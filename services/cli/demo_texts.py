@@ -1,0 +1,40 @@
+"""What the demo network's members write; the texts are in demo_texts.json."""
+
+import random
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A blog entry."""
+
+    title: str
+    text: str
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """All texts: by community and language, by language for anybody, and blog entries by language."""
+
+    statuses: dict[str, dict[str, list[str]]]
+    anybody: dict[str, list[str]]
+    entries: dict[str, list[Entry]]
+
+
+@cache
+def load_texts() -> Texts:
+    """Return the texts."""
+    return msgspec.json.decode(Path(__file__).with_suffix(".json").read_bytes(), type=Texts)
+
+
+def status_text(chance: random.Random, community: str, locale: str) -> str:
+    """Return something that a member of this community might write."""
+    texts = load_texts()
+    pool = texts.statuses[community][locale] if chance.random() < 0.7 else texts.anybody[locale]
+    return chance.choice(pool)
+
+
+def entry_text(chance: random.Random, locale: str) -> Entry:
+    """Return a blog entry."""
+    return chance.choice(load_texts().entries[locale])

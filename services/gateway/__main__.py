@@ -1,0 +1,61 @@
+"""Wiring: `python -m services.gateway` serves HTTP."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from chassis.logs import configure_logging
+from chassis.settings import Settings, load_settings
+from services.gateway.app import build_app
+from services.gateway.clients import Clients
+from services.gateway.connection import BoundedConnection
+
+KEEP_ALIVE_SECONDS = 30
+MAX_CONNECTIONS = 4000
+
+
+class Server(uvicorn.Server):
+    """Ends with exit code 0 when it is told to, as every process of the network does; uvicorn would end by the signal."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """Return how HTTP is served."""
+    host, _, port = settings.gateway_address.rpartition(":")
+    return uvicorn.Config(
+        build_app(settings, Clients(settings)),
+        host=host,
+        port=int(port),
+        loop="uvloop",
+        http=BoundedConnection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        # Addresses are the TCP peer's; a proxy's word is not taken.
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+
+
+def main() -> None:
+    """Run the process until SIGTERM or SIGINT."""
+    settings = load_settings()
+    configure_logging(settings, "gateway")
+    Server(server_config(settings)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Who calls a route: bearer tokens, verified by account, and what each policy lets in."""
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kodama.account.v1.account_pb2 import TokenInfo
+from starlette.requests import Request
+
+from chassis.errors import PermissionDenied, Unauthenticated
+from services.gateway.scopes import covers
+
+# Verified tokens are remembered for a moment, so that a burst of requests costs one RPC. So long can a revoked token still be
+# taken by another gateway; the one that revokes it forgets it at once. Unknown tokens are never remembered.
+CACHE_SECONDS = 5.0
+CACHE_SIZE = 10_000
+MAX_TOKEN_LENGTH = 255
+
+
+class Open(Enum):
+    """Policies that need no member."""
+
+    PUBLIC = "public"
+    """Anybody; tokens are not even looked at."""
+    APP = "app"
+    """Any valid token, of an app or a member."""
+
+
+Policy = Open | str
+"""Who may call a route: an Open, or the scope that a member's token must cover."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls a route."""
+
+    account_id: int = 0
+    """0 where the caller is no member."""
+    app_id: int = 0
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+
+ANYBODY = Caller()
+
+
+class Tokens:
+    """Verified tokens, remembered for a moment under their hashes."""
+
+    def __init__(
+        self, verify: Callable[[str], Awaitable[TokenInfo]], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._verify = verify
+        self._clock = clock
+        self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+
+    async def caller(self, access_token: str) -> Caller:
+        """Return whom a token stands for. Raises Unauthenticated."""
+        key = _key(access_token)
+        known = self._known.get(key)
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        asked_at = self._clock()
+        self._known.pop(key, None)
+        info = await self._verify(access_token)
+        verified = Caller(info.account_id, info.app_id, frozenset(info.scopes))
+        # Counted from before the question, so that a token revoked meanwhile is not remembered for longer.
+        self._known[key] = (asked_at + CACHE_SECONDS, verified)
+        while len(self._known) > CACHE_SIZE:
+            self._known.popitem(last=False)
+        return verified
+
+    def forget(self, access_token: str) -> None:
+        """Ask again the next time."""
+        self._known.pop(_key(access_token), None)
+
+
+def _key(access_token: str) -> bytes:
+    return hashlib.sha256(access_token.encode()).digest()
+
+
+async def authorize(request: Request, policy: Policy, tokens: Tokens) -> Caller:
+    """Return who calls. Raises Unauthenticated or PermissionDenied where the policy does not let them in."""
+    if policy is Open.PUBLIC:
+        return ANYBODY
+    token = bearer_token(request)
+    try:
+        verified = await tokens.caller(token)
+    except Unauthenticated as error:
+        raise Unauthenticated("The access token is invalid.", given="yes") from error
+    if isinstance(policy, str):
+        require_scope(verified, policy)
+    return verified
+
+
+def require_scope(verified: Caller, scope: str) -> None:
+    """Raise PermissionDenied unless this is a member whose token covers the scope."""
+    if not verified.account_id:
+        raise PermissionDenied("This needs the token of a member; this one stands for an app only.", scope=scope)
+    if not covers(verified.scopes, scope):
+        raise PermissionDenied(f"This is outside the token's scopes; it needs {scope}.", scope=scope)
+
+
+def bearer_token(request: Request) -> str:
+    """Return the bearer token of a request. Raises Unauthenticated where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN_LENGTH:
+        raise Unauthenticated("This needs an access token: Authorization: Bearer <token>.")
+    return token

@@ -1,0 +1,337 @@
+"""What the gateway asks the services: one typed method per need, each with a deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kodama.account.v1 import account_pb2, account_service_pb2, oauth_service_pb2
+from kodama.account.v1.account_service_pb2_grpc import AccountServiceStub
+from kodama.account.v1.oauth_service_pb2_grpc import OAuthServiceStub
+from kodama.blog.v1 import blog_entry_pb2, blog_service_pb2
+from kodama.blog.v1.blog_service_pb2_grpc import BlogServiceStub
+from kodama.page.v1.window_pb2 import Window
+from kodama.social_graph.v1 import social_graph_pb2, social_graph_service_pb2, suggestion_service_pb2
+from kodama.social_graph.v1.social_graph_service_pb2_grpc import SocialGraphServiceStub
+from kodama.social_graph.v1.suggestion_service_pb2_grpc import SuggestionServiceStub
+from kodama.status.v1 import status_pb2, status_service_pb2
+from kodama.status.v1.status_service_pb2_grpc import StatusServiceStub
+from kodama.timeline.v1 import timeline_service_pb2
+from kodama.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
+
+from chassis import caller
+from chassis.errors import KodamaError
+from chassis.rpc import call, open_channel
+from chassis.settings import SERVICES, Settings
+
+READ_SECONDS = 3
+WRITE_SECONDS = 5
+HEALTH_SECONDS = 1
+
+Answer = TypeVar("Answer", bound=Message)
+
+# Reads, and writes that carry an idempotency key or change nothing the second time, may be repeated when a server goes away.
+RETRYABLE: Mapping[str, Sequence[str]] = {
+    "kodama.account.v1.AccountService": ("BatchGetAccounts", "BatchFindAccounts"),
+    "kodama.account.v1.OAuthService": ("VerifyToken", "GetApp"),
+    "kodama.social_graph.v1.SocialGraphService": ("Relate", "ListFriends", "ListFriendRequests", "BatchCountFriends"),
+    "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
+    "kodama.status.v1.StatusService": ("BatchGetStatuses", "ListAccountStatuses", "BatchCountStatuses"),
+    "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
+    "kodama.timeline.v1.TimelineService": ("ListHomeEntries",),
+}
+
+
+@dataclass(frozen=True)
+class FriendPage:
+    """A page of account ids, and the token of the next; empty at the end."""
+
+    account_ids: Sequence[int]
+    next_page_token: str
+
+
+class Clients:
+    """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
+
+    Every method raises the KodamaError that the service ended with, or Unavailable.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._signer = caller.Signer(caller.GATEWAY, settings.derive("rpc"))
+        self._stack = AsyncExitStack()
+        self._health: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> "Clients":
+        self._account = AccountServiceStub(self._open("account", "kodama.account.v1.AccountService"))
+        self._oauth = OAuthServiceStub(self._open("account", "kodama.account.v1.OAuthService"))
+        graph = self._open("social_graph", "kodama.social_graph.v1.SocialGraphService")
+        self._graph = SocialGraphServiceStub(graph)
+        self._suggestion = SuggestionServiceStub(self._open("social_graph", "kodama.social_graph.v1.SuggestionService"))
+        self._status = StatusServiceStub(self._open("status", "kodama.status.v1.StatusService"))
+        self._blog = BlogServiceStub(self._open("blog", "kodama.blog.v1.BlogService"))
+        self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def _open(self, service: str, name: str) -> grpc.aio.Channel:
+        channel = open_channel(self._settings.address(service), name, retryable=RETRYABLE[name])
+        self._stack.push_async_callback(channel.close)
+        self._health[service] = channel
+        return channel
+
+    async def _read(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        return await call(method, request, self._signer, timeout_seconds=READ_SECONDS)
+
+    async def _write(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        return await call(method, request, self._signer, timeout_seconds=WRITE_SECONDS)
+
+    # Health
+
+    async def serving(self) -> dict[str, bool]:
+        """Tell of each service whether it answers and serves."""
+        answers = await asyncio.gather(*(self._is_serving(self._health[service]) for service in SERVICES))
+        return dict(zip(SERVICES, answers, strict=True))
+
+    async def _is_serving(self, channel: grpc.aio.Channel) -> bool:
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # its RPCs are not in its types
+        request = health_pb2.HealthCheckRequest()
+        try:
+            answer: health_pb2.HealthCheckResponse = await call(
+                stub.Check, request, self._signer, timeout_seconds=HEALTH_SECONDS
+            )
+        except KodamaError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    # Accounts
+
+    async def create_account(
+        self, *, handle: str, email: str, password: str, locale: str, display_name: str
+    ) -> account_pb2.Account:
+        """Sign a member up."""
+        request = account_service_pb2.CreateAccountRequest(
+            handle=handle, email=email, password=password, locale=locale, display_name=display_name
+        )
+        return (await self._write(self._account.CreateAccount, request)).account
+
+    async def accounts(self, account_ids: Iterable[int]) -> dict[int, account_pb2.Account]:
+        """Return those that exist, by id."""
+        wanted = sorted(set(account_ids))
+        if not wanted:
+            return {}
+        request = account_service_pb2.BatchGetAccountsRequest(account_ids=wanted)
+        answer = await self._read(self._account.BatchGetAccounts, request)
+        return {account.id: account for account in answer.accounts}
+
+    async def find_account(self, handle: str) -> account_pb2.Account | None:
+        """Return the account with a handle."""
+        request = account_service_pb2.BatchFindAccountsRequest(handles=[handle])
+        answer = await self._read(self._account.BatchFindAccounts, request)
+        return answer.accounts[0] if answer.accounts else None
+
+    # Apps and tokens
+
+    async def create_app(
+        self, *, name: str, redirect_uris: Sequence[str], scopes: Sequence[str], website: str
+    ) -> tuple[account_pb2.App, str]:
+        """Register an app; return it and its secret."""
+        request = oauth_service_pb2.CreateAppRequest(
+            name=name, redirect_uris=redirect_uris, scopes=scopes, website=website
+        )
+        answer = await self._write(self._oauth.CreateApp, request)
+        return answer.app, answer.client_secret
+
+    async def app(self, app_id: int) -> account_pb2.App:
+        """Return an app."""
+        return (await self._read(self._oauth.GetApp, oauth_service_pb2.GetAppRequest(app_id=app_id))).app
+
+    async def issue_app_token(self, *, client_id: str, client_secret: str, scopes: Sequence[str]) -> account_pb2.Token:
+        """Give an app a token of its own."""
+        request = oauth_service_pb2.IssueAppTokenRequest(
+            client_id=client_id, client_secret=client_secret, scopes=scopes
+        )
+        return (await self._write(self._oauth.IssueAppToken, request)).token
+
+    async def issue_account_token(self, *, account_id: int, app_id: int) -> account_pb2.Token:
+        """Give an app a token for a member who has just signed up through it, with all scopes of the app."""
+        request = oauth_service_pb2.IssueAccountTokenRequest(account_id=account_id, app_id=app_id)
+        return (await self._write(self._oauth.IssueAccountToken, request)).token
+
+    async def verify_token(self, access_token: str) -> account_pb2.TokenInfo:
+        """Return what a bearer token stands for. Raises Unauthenticated."""
+        request = oauth_service_pb2.VerifyTokenRequest(access_token=access_token)
+        return (await self._read(self._oauth.VerifyToken, request)).token
+
+    async def revoke_token(self, *, access_token: str, client_id: str, client_secret: str) -> None:
+        """End a token."""
+        request = oauth_service_pb2.RevokeTokenRequest(
+            access_token=access_token, client_id=client_id, client_secret=client_secret
+        )
+        await self._write(self._oauth.RevokeToken, request)
+
+    # The social graph
+
+    async def request_friendship(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
+        """Ask for friendship, or accept what the target has asked."""
+        request = social_graph_service_pb2.RequestFriendshipRequest(account_id=account_id, target_id=target_id)
+        return (await self._write(self._graph.RequestFriendship, request)).relationship
+
+    async def accept_friend_request(self, account_id: int, requester_id: int) -> social_graph_pb2.Relationship:
+        """Make both friends."""
+        request = social_graph_service_pb2.AcceptFriendRequestRequest(account_id=account_id, requester_id=requester_id)
+        return (await self._write(self._graph.AcceptFriendRequest, request)).relationship
+
+    async def reject_friend_request(self, account_id: int, requester_id: int) -> social_graph_pb2.Relationship:
+        """Drop what the requester asked."""
+        request = social_graph_service_pb2.RejectFriendRequestRequest(account_id=account_id, requester_id=requester_id)
+        return (await self._write(self._graph.RejectFriendRequest, request)).relationship
+
+    async def end_friendship(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
+        """Withdraw a request or end the friendship."""
+        request = social_graph_service_pb2.EndFriendshipRequest(account_id=account_id, target_id=target_id)
+        return (await self._write(self._graph.EndFriendship, request)).relationship
+
+    async def block(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
+        """Hide both from each other."""
+        request = social_graph_service_pb2.BlockRequest(account_id=account_id, target_id=target_id)
+        return (await self._write(self._graph.Block, request)).relationship
+
+    async def unblock(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
+        """End a block."""
+        request = social_graph_service_pb2.UnblockRequest(account_id=account_id, target_id=target_id)
+        return (await self._write(self._graph.Unblock, request)).relationship
+
+    async def relate(self, viewer_id: int, account_ids: Iterable[int]) -> dict[int, social_graph_pb2.Relationship]:
+        """Return how a viewer stands to accounts, by their ids."""
+        request = social_graph_service_pb2.RelateRequest(viewer_id=viewer_id, account_ids=sorted(set(account_ids)))
+        answer = await self._read(self._graph.Relate, request)
+        return {relationship.account_id: relationship for relationship in answer.relationships}
+
+    async def friends(self, account_id: int, *, page_size: int, page_token: str) -> FriendPage:
+        """Return a page of an account's friends."""
+        request = social_graph_service_pb2.ListFriendsRequest(
+            account_id=account_id, page_size=page_size, page_token=page_token
+        )
+        answer = await self._read(self._graph.ListFriends, request)
+        return FriendPage([friend.account_id for friend in answer.friends], answer.next_page_token)
+
+    async def friend_requests(self, account_id: int, *, page_size: int, page_token: str = "") -> FriendPage:
+        """Return a page of those who wait for an account's answer."""
+        request = social_graph_service_pb2.ListFriendRequestsRequest(
+            account_id=account_id, page_size=page_size, page_token=page_token
+        )
+        answer = await self._read(self._graph.ListFriendRequests, request)
+        return FriendPage([one.requester_id for one in answer.friend_requests], answer.next_page_token)
+
+    async def friend_counts(self, account_ids: Iterable[int]) -> Mapping[int, int]:
+        """Return the numbers of friends, by account id; none where there are none."""
+        request = social_graph_service_pb2.BatchCountFriendsRequest(account_ids=sorted(set(account_ids)))
+        return (await self._read(self._graph.BatchCountFriends, request)).counts
+
+    async def suggestions(self, account_id: int, *, limit: int) -> Sequence[social_graph_pb2.Suggestion]:
+        """Return whom a member might know, the best first."""
+        request = suggestion_service_pb2.ListSuggestionsRequest(account_id=account_id, limit=limit)
+        return (await self._read(self._suggestion.ListSuggestions, request)).suggestions
+
+    async def dismiss_suggestion(self, account_id: int, target_id: int) -> None:
+        """Never suggest the target to the account again."""
+        request = suggestion_service_pb2.DismissSuggestionRequest(account_id=account_id, target_id=target_id)
+        await self._write(self._suggestion.DismissSuggestion, request)
+
+    # Statuses, blogs, timelines
+
+    async def create_status(
+        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType, request_id: str
+    ) -> status_pb2.Status:
+        """Post a status."""
+        request = status_service_pb2.CreateStatusRequest(
+            account_id=account_id, text=text, visibility=visibility, request_id=request_id
+        )
+        return (await self._write(self._status.CreateStatus, request)).status
+
+    async def delete_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+        """Delete an own status; return what it was."""
+        request = status_service_pb2.DeleteStatusRequest(account_id=account_id, status_id=status_id)
+        return (await self._write(self._status.DeleteStatus, request)).status
+
+    async def statuses(self, viewer_id: int, status_ids: Sequence[int]) -> Sequence[status_pb2.Status]:
+        """Return those that the viewer may see, in no order."""
+        if not status_ids:
+            return []
+        request = status_service_pb2.BatchGetStatusesRequest(viewer_id=viewer_id, status_ids=status_ids)
+        return (await self._read(self._status.BatchGetStatuses, request)).statuses
+
+    async def account_statuses(self, viewer_id: int, account_id: int, window: Window) -> Sequence[status_pb2.Status]:
+        """Return a page of an account's statuses that the viewer may see, newest first."""
+        request = status_service_pb2.ListAccountStatusesRequest(
+            viewer_id=viewer_id, account_id=account_id, window=window
+        )
+        return (await self._read(self._status.ListAccountStatuses, request)).statuses
+
+    async def status_counts(self, account_ids: Iterable[int]) -> status_service_pb2.BatchCountStatusesResponse:
+        """Return how many statuses accounts have, and when each posted last."""
+        request = status_service_pb2.BatchCountStatusesRequest(account_ids=sorted(set(account_ids)))
+        return await self._read(self._status.BatchCountStatuses, request)
+
+    async def size(self) -> tuple[int, int]:
+        """Return how many members and statuses there are."""
+        accounts, statuses = await asyncio.gather(
+            self._read(self._account.CountAccounts, account_service_pb2.CountAccountsRequest()),
+            self._read(self._status.CountStatuses, status_service_pb2.CountStatusesRequest()),
+        )
+        return accounts.accounts, statuses.statuses
+
+    async def create_blog_entry(
+        self,
+        *,
+        account_id: int,
+        title: str,
+        text: str,
+        visibility: blog_entry_pb2.Visibility.ValueType,
+        request_id: str,
+    ) -> blog_entry_pb2.BlogEntry:
+        """Publish a blog entry."""
+        request = blog_service_pb2.CreateBlogEntryRequest(
+            account_id=account_id, title=title, text=text, visibility=visibility, request_id=request_id
+        )
+        return (await self._write(self._blog.CreateBlogEntry, request)).blog_entry
+
+    async def delete_blog_entry(self, account_id: int, blog_entry_id: int) -> blog_entry_pb2.BlogEntry:
+        """Delete an own blog entry; return what it was."""
+        request = blog_service_pb2.DeleteBlogEntryRequest(account_id=account_id, blog_entry_id=blog_entry_id)
+        return (await self._write(self._blog.DeleteBlogEntry, request)).blog_entry
+
+    async def blog_entries(self, viewer_id: int, entry_ids: Sequence[int]) -> Sequence[blog_entry_pb2.BlogEntry]:
+        """Return those that the viewer may see, in no order."""
+        found: list[blog_entry_pb2.BlogEntry] = []
+        wanted = entry_ids
+        while wanted:  # one round, unless the entries are too long for one answer
+            request = blog_service_pb2.BatchGetBlogEntriesRequest(viewer_id=viewer_id, blog_entry_ids=wanted)
+            answer = await self._read(self._blog.BatchGetBlogEntries, request)
+            found.extend(answer.blog_entries)
+            wanted = answer.omitted_blog_entry_ids if len(answer.omitted_blog_entry_ids) < len(wanted) else []
+        return found
+
+    async def account_blog_entries(
+        self, viewer_id: int, account_id: int, window: Window
+    ) -> Sequence[blog_entry_pb2.BlogEntry]:
+        """Return a page of a blog that the viewer may see, newest first; only an empty one is the end."""
+        request = blog_service_pb2.ListAccountBlogEntriesRequest(
+            viewer_id=viewer_id, account_id=account_id, window=window
+        )
+        return (await self._read(self._blog.ListAccountBlogEntries, request)).blog_entries
+
+    async def home(self, account_id: int, window: Window) -> timeline_service_pb2.ListHomeEntriesResponse:
+        """Return a page of a member's home timeline, newest first, and how late the fan-out is."""
+        request = timeline_service_pb2.ListHomeEntriesRequest(account_id=account_id, window=window)
+        return await self._read(self._timeline.ListHomeEntries, request)

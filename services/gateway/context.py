@@ -1,0 +1,72 @@
+"""What handlers work with: the gateway's parts, and one call of a route."""
+
+from dataclasses import dataclass
+from typing import Generic
+
+from starlette.requests import Request
+
+from chassis.settings import Settings
+from services.gateway.auth import Caller, Tokens
+from services.gateway.clients import Clients
+from services.gateway.hydration import Hydration
+from services.gateway.parameters import Params, parse_handle, parse_id
+from services.gateway.rendering import Renderer
+from services.gateway.size import NetworkSize
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The parts, made once per process."""
+
+    settings: Settings
+    clients: Clients
+    tokens: Tokens
+    renderer: Renderer
+    hydration: Hydration
+    size: NetworkSize
+
+    @property
+    def base_url(self) -> str:
+        """The address that clients reach the gateway at, without a trailing slash."""
+        return self.settings.base_url()
+
+
+def make_gateway(settings: Settings, clients: Clients) -> Gateway:
+    """Wire the parts together."""
+    renderer = Renderer(settings.base_url())
+    return Gateway(
+        settings,
+        clients,
+        Tokens(clients.verify_token),
+        renderer,
+        Hydration(clients, renderer),
+        NetworkSize(clients),
+    )
+
+
+@dataclass(frozen=True)
+class Call(Generic[Params]):
+    """One call of a route: who calls, with what."""
+
+    gateway: Gateway
+    caller: Caller
+    params: Params
+    request: Request
+
+    @property
+    def viewer_id(self) -> int:
+        """The member who looks; 0 for somebody who is not signed in."""
+        return self.caller.account_id
+
+    @property
+    def idempotency_key(self) -> str:
+        """The client's Idempotency-Key; empty where there is none."""
+        return self.request.headers.get("idempotency-key", "")
+
+    def path_id(self) -> int:
+        """Return the id in the path. Raises NotFound for what cannot be one."""
+        return parse_id(self.request.path_params["id"])
+
+    def path_handle(self) -> str:
+        """Return the handle in the path. Raises NotFound for what cannot be one."""
+        return parse_handle(self.request.path_params["handle"])

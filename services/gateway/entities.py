@@ -1,0 +1,196 @@
+"""The entities that clients read: the Mastodon API's, field for field, and Kodama's own.
+
+Only shapes; services.gateway.rendering fills them. Ids are decimal strings, times ISO 8601 with milliseconds and Z.
+"""
+
+from typing import Literal
+
+import msgspec
+
+StatusVisibility = Literal["public", "unlisted", "private", "direct"]
+BlogVisibility = Literal["public", "friends_of_friends", "friends", "self"]
+
+
+class Entity(msgspec.Struct, kw_only=True):
+    """A JSON object of an answer."""
+
+
+class Nothing(Entity, kw_only=True):
+    """The empty object."""
+
+
+class Account(Entity, kw_only=True):
+    """A member, as everybody may see them."""
+
+    id: str
+    username: str
+    acct: str
+    display_name: str
+    locked: bool = True
+    bot: bool = False
+    discoverable: bool = True
+    indexable: bool = False
+    group: bool = False
+    created_at: str
+    note: str
+    url: str
+    uri: str
+    avatar: str
+    avatar_static: str
+    header: str
+    header_static: str
+    followers_count: int
+    following_count: int
+    statuses_count: int
+    last_status_at: str | None
+    emojis: list[Nothing] = msgspec.field(default_factory=list)
+    fields: list[Nothing] = msgspec.field(default_factory=list)
+    roles: list[Nothing] = msgspec.field(default_factory=list)
+
+
+class Source(Entity, kw_only=True):
+    """What a member's own settings say."""
+
+    note: str
+    fields: list[Nothing] = msgspec.field(default_factory=list)
+    privacy: StatusVisibility = "public"
+    sensitive: bool = False
+    language: str | None = None
+    follow_requests_count: int = 0
+
+
+class Role(Entity, kw_only=True):
+    """What a member may do on this network; everybody has the same role so far."""
+
+    id: str = "-99"
+    name: str = ""
+    permissions: str = "0"
+    color: str = ""
+    highlighted: bool = False
+
+
+class CredentialAccount(Account, kw_only=True):
+    """A member, as they see themselves."""
+
+    source: Source
+    role: Role
+
+
+class Kodama(Entity, kw_only=True):
+    """What the Mastodon API has no word for on a Status."""
+
+    kind: Literal["status", "blog_entry"]
+    title: str | None = None
+    visibility: StatusVisibility | BlogVisibility
+
+
+class Status(Entity, kw_only=True):
+    """A status, or a blog entry as clients of the Mastodon API can show it."""
+
+    id: str
+    uri: str
+    url: str
+    created_at: str
+    edited_at: str | None = None
+    account: Account
+    content: str
+    visibility: StatusVisibility
+    language: str | None = None
+    sensitive: bool = False
+    spoiler_text: str = ""
+    in_reply_to_id: str | None = None
+    in_reply_to_account_id: str | None = None
+    media_attachments: list[Nothing] = msgspec.field(default_factory=list)
+    mentions: list[Nothing] = msgspec.field(default_factory=list)
+    tags: list[Nothing] = msgspec.field(default_factory=list)
+    emojis: list[Nothing] = msgspec.field(default_factory=list)
+    filtered: list[Nothing] = msgspec.field(default_factory=list)
+    reblog: None = None
+    poll: None = None
+    card: None = None
+    application: None = None
+    replies_count: int = 0
+    reblogs_count: int = 0
+    favourites_count: int = 0
+    favourited: bool = False
+    reblogged: bool = False
+    muted: bool = False
+    bookmarked: bool = False
+    kodama: Kodama
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    """The source; only where a status has just been deleted, so that it can be written anew."""
+
+
+class Relationship(Entity, kw_only=True):
+    """How the caller stands to an account. Friendship is symmetric: both follow each other."""
+
+    id: str
+    following: bool
+    followed_by: bool
+    showing_reblogs: bool
+    notifying: bool = False
+    languages: list[str] | None = None
+    requested: bool
+    requested_by: bool
+    blocking: bool
+    blocked_by: bool
+    muting: bool = False
+    muting_notifications: bool = False
+    domain_blocking: bool = False
+    endorsed: bool = False
+    note: str = ""
+
+
+class Suggestion(Entity, kw_only=True):
+    """Somebody the caller might know, and why."""
+
+    source: Literal["friends_of_friends"] = "friends_of_friends"
+    sources: list[Literal["friends_of_friends"]]
+    account: Account
+    mutuals_count: int
+    mutuals: list[Account]
+
+
+class Token(Entity, kw_only=True):
+    """A bearer token, shown this once."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the name of the type, no secret
+    scope: str
+    created_at: int
+    """Unix time in seconds, unlike everywhere else; OAuth clients expect it."""
+
+
+class Application(Entity, kw_only=True):
+    """An app."""
+
+    id: str
+    name: str
+    website: str | None
+    scopes: list[str]
+    redirect_uris: list[str]
+    redirect_uri: str
+
+
+class CredentialApplication(Application, kw_only=True):
+    """An app with its secret, shown this once."""
+
+    client_id: str
+    client_secret: str
+    client_secret_expires_at: int = 0
+    vapid_key: str = ""
+
+
+class BlogEntry(Entity, kw_only=True):
+    """A blog entry."""
+
+    id: str
+    uri: str
+    url: str
+    created_at: str
+    account: Account
+    title: str
+    text: str
+    content: str
+    excerpt: str
+    visibility: BlogVisibility

@@ -1,0 +1,130 @@
+"""From ids to entities: one batch RPC per kind and page, the RPCs of one step side by side, no N+1."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from kodama.account.v1 import account_pb2
+from kodama.blog.v1 import blog_entry_pb2
+from kodama.social_graph.v1 import social_graph_pb2
+from kodama.status.v1 import status_pb2
+from kodama.timeline.v1 import timeline_pb2
+
+from chassis.errors import NotFound
+from chassis.ids import Kind, kind_of
+from services.gateway import entities
+from services.gateway.clients import Clients
+from services.gateway.rendering import Counts, Renderer
+
+
+class Hydration:
+    """Fetches what entities need and renders them."""
+
+    def __init__(self, clients: Clients, renderer: Renderer) -> None:
+        self._clients = clients
+        self._renderer = renderer
+
+    async def accounts(self, account_ids: Iterable[int]) -> dict[int, entities.Account]:
+        """Return those that exist, by id."""
+        wanted = set(account_ids)
+        if not wanted:
+            return {}
+        found, counts = await asyncio.gather(self._clients.accounts(wanted), self._counts(wanted))
+        return {an_id: self._renderer.account(account, counts[an_id]) for an_id, account in found.items()}
+
+    async def account_list(self, account_ids: Sequence[int]) -> list[entities.Account]:
+        """Return those that exist, in the order of their ids here."""
+        found = await self.accounts(account_ids)
+        return [found[an_id] for an_id in dict.fromkeys(account_ids) if an_id in found]
+
+    async def account(self, account_id: int) -> entities.Account:
+        """Return one. Raises NotFound."""
+        found = await self.accounts([account_id])
+        if account_id not in found:
+            raise NotFound("There is no such member.", resource="account")
+        return found[account_id]
+
+    async def rendered(self, account: account_pb2.Account) -> entities.Account:
+        """Return an account that has been fetched already."""
+        counts = await self._counts([account.id])
+        return self._renderer.account(account, counts[account.id])
+
+    async def _counts(self, account_ids: Collection[int]) -> dict[int, Counts]:
+        friends, statuses = await asyncio.gather(
+            self._clients.friend_counts(account_ids), self._clients.status_counts(account_ids)
+        )
+        return {
+            # .get, because reading a missing key of a protobuf map adds it.
+            an_id: Counts(
+                friends.get(an_id, 0), statuses.counts.get(an_id, 0), statuses.last_status_at_ms.get(an_id, 0)
+            )
+            for an_id in account_ids
+        }
+
+    async def statuses(self, statuses: Sequence[status_pb2.Status]) -> list[entities.Status]:
+        """Return statuses with their authors, in the same order; those of authors who are gone are left out."""
+        authors = await self.accounts(status.account_id for status in statuses)
+        return [
+            self._renderer.status(status, authors[status.account_id])
+            for status in statuses
+            if status.account_id in authors
+        ]
+
+    async def blog_entries(self, entries: Sequence[blog_entry_pb2.BlogEntry]) -> list[entities.BlogEntry]:
+        """Return blog entries with their authors, in the same order; those of authors who are gone are left out."""
+        authors = await self.accounts(entry.account_id for entry in entries)
+        return [
+            self._renderer.blog_entry(entry, authors[entry.account_id])
+            for entry in entries
+            if entry.account_id in authors
+        ]
+
+    async def posts(
+        self, viewer_id: int, post_ids: Sequence[int], author_ids: Iterable[int] = ()
+    ) -> dict[int, entities.Status]:
+        """Return statuses and blog entries that the viewer may see, by id, all as statuses.
+
+        Where the authors are known beforehand, they are fetched at the same time.
+        """
+        by_kind: Mapping[Kind, list[int]] = {
+            kind: [an_id for an_id in post_ids if kind_of(an_id) is kind] for kind in (Kind.STATUS, Kind.BLOG_ENTRY)
+        }
+        statuses, entries, authors = await asyncio.gather(
+            self._clients.statuses(viewer_id, by_kind[Kind.STATUS]),
+            self._clients.blog_entries(viewer_id, by_kind[Kind.BLOG_ENTRY]),
+            self.accounts(author_ids),
+        )
+        written_by = {status.account_id for status in statuses} | {entry.account_id for entry in entries}
+        authors |= await self.accounts(written_by - set(authors))
+        rendered = {
+            status.id: self._renderer.status(status, authors[status.account_id])
+            for status in statuses
+            if status.account_id in authors
+        }
+        rendered |= {
+            entry.id: self._renderer.blog_entry_as_status(entry, authors[entry.account_id])
+            for entry in entries
+            if entry.account_id in authors
+        }
+        return rendered
+
+    async def home(self, viewer_id: int, entries: Sequence[timeline_pb2.TimelineEntry]) -> list[entities.Status]:
+        """Return what stands on a page of a home timeline, in its order."""
+        ids = [entry.entry_id for entry in entries]
+        posts = await self.posts(viewer_id, ids, {entry.author_id for entry in entries})
+        return [posts[an_id] for an_id in ids if an_id in posts]
+
+    async def suggestions(self, suggestions: Sequence[social_graph_pb2.Suggestion]) -> list[entities.Suggestion]:
+        """Return suggestions with the accounts that they name, in the same order."""
+        accounts = await self.accounts(
+            an_id for suggestion in suggestions for an_id in (suggestion.account_id, *suggestion.mutual_friend_ids)
+        )
+        return [
+            entities.Suggestion(
+                sources=["friends_of_friends"],
+                account=accounts[suggestion.account_id],
+                mutuals_count=suggestion.mutual_friends_count,
+                mutuals=[accounts[an_id] for an_id in suggestion.mutual_friend_ids if an_id in accounts],
+            )
+            for suggestion in suggestions
+            if suggestion.account_id in accounts
+        ]

@@ -1,0 +1,96 @@
+"""What happens to every request and answer, whatever the route: safe headers, CORS for the API, one line in the log."""
+
+import time
+from collections.abc import Mapping
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.errors import log_failure, plain_error
+
+log = structlog.get_logger("services.gateway.access")
+
+MAX_HEADER_BYTES = 16 * 1024
+
+SAFE_HEADERS: Mapping[str, str] = {
+    "content-security-policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+API_PREFIXES = ("/api/", "/oauth/", "/.well-known/")
+EXPOSED = ("Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+
+class Edge:
+    """The outermost layer: bounds headers, adds the safe ones, logs one line without query strings, tokens or bodies."""
+
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+        self._app = app
+        self._headers = dict(SAFE_HEADERS)
+        if is_https:
+            self._headers["strict-transport-security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, http_status = time.perf_counter(), 0
+
+        async def send_safely(message: Message) -> None:
+            nonlocal http_status
+            if message["type"] == "http.response.start":
+                http_status = message["status"]
+                self._complete(MutableHeaders(scope=message), scope["path"])
+            await send(message)
+
+        try:
+            if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+                too_large = plain_error(431, f"The headers are larger than {MAX_HEADER_BYTES} bytes.")
+                await too_large(scope, receive, send_safely)
+            else:
+                await self._app(scope, receive, send_safely)
+        except Exception as error:  # a defect outside of any route; routes answer for themselves
+            log_failure(error, scope["path"])
+            if http_status == 0:
+                await plain_error(500, "Something went wrong here; the fault is ours and has been logged.")(
+                    scope, receive, send_safely
+                )
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"][:200],
+                http_status=http_status,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+    def _complete(self, headers: MutableHeaders, path: str) -> None:
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        if path.startswith(API_PREFIXES):
+            headers.setdefault("cache-control", "private, no-store")
+
+
+class ApiCors:
+    """Lets scripts of any origin use the API, without cookies; pages are left alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._cors = CORSMiddleware(
+            app,
+            allow_origins=["*"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            allow_credentials=False,
+            expose_headers=EXPOSED,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        is_api = scope["type"] == "http" and scope["path"].startswith(API_PREFIXES)
+        await (self._cors if is_api else self._app)(scope, receive, send)

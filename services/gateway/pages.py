@@ -1,0 +1,36 @@
+"""The Link header: how clients find the next page."""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+PAGING = ("max_id", "since_id", "min_id")
+
+
+def link_header(
+    base_url: str, request: Request, *, next_page: object = None, previous: object = None
+) -> dict[str, str]:
+    """Return the header with links to the page below `next_page` and the one above `previous`; empty without both.
+
+    `next` comes first and both are absolute: clients stop paging otherwise. The request's other parameters are kept.
+    """
+    links = [
+        f'<{_address(base_url, request, name, value)}>; rel="{relation}"'
+        for relation, name, value in (("next", "max_id", next_page), ("prev", "min_id", previous))
+        if value
+    ]
+    return {"link": ", ".join(links)} if links else {}
+
+
+def window_links(base_url: str, request: Request, ids: Sequence[int], *, has_older: bool) -> dict[str, str]:
+    """Return the header for a page of ids, newest first; none for an empty page."""
+    if not ids:
+        return {}
+    return link_header(base_url, request, next_page=ids[-1] if has_older else None, previous=ids[0])
+
+
+def _address(base_url: str, request: Request, name: str, value: object) -> str:
+    kept = [(key, old) for key, old in request.query_params.multi_items() if key not in PAGING]
+    path = request.scope["raw_path"].decode("ascii").rstrip("/")
+    return f"{base_url}{path}?{urlencode([*kept, (name, value)])}"

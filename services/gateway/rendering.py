@@ -1,0 +1,180 @@
+"""From the services' messages to the entities that clients read. Pure: no calls, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from kodama.account.v1 import account_pb2
+from kodama.blog.v1 import blog_entry_pb2
+from kodama.social_graph.v1 import social_graph_pb2
+from kodama.status.v1 import status_pb2
+
+from services.gateway import entities, markup
+
+STATUS_VISIBILITIES: Mapping[int, entities.StatusVisibility] = {
+    status_pb2.VISIBILITY_PUBLIC: "public",
+    status_pb2.VISIBILITY_UNLISTED: "unlisted",
+    status_pb2.VISIBILITY_FRIENDS: "private",
+}
+BLOG_VISIBILITIES: Mapping[int, entities.BlogVisibility] = {
+    blog_entry_pb2.VISIBILITY_PUBLIC: "public",
+    blog_entry_pb2.VISIBILITY_FRIENDS_OF_FRIENDS: "friends_of_friends",
+    blog_entry_pb2.VISIBILITY_FRIENDS: "friends",
+    blog_entry_pb2.VISIBILITY_SELF: "self",
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What is counted of a member."""
+
+    friends: int = 0
+    statuses: int = 0
+    last_status_at_ms: int = 0
+
+
+def iso_time(unix_ms: int) -> str:
+    """Return a Unix time in milliseconds as ISO 8601."""
+    moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"
+
+
+def iso_date(unix_ms: int) -> str:
+    """Return the day (UTC) of a Unix time in milliseconds."""
+    return f"{datetime.fromtimestamp(unix_ms // 1000, UTC):%Y-%m-%d}"
+
+
+class Renderer:
+    """Makes entities; knows the address that they are under."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base = base_url
+
+    def account(self, account: account_pb2.Account, counts: Counts) -> entities.Account:
+        """Return a member as everybody may see them."""
+        url = f"{self._base}/@{account.handle}"
+        avatar, header = (f"{self._base}/{what}/{account.id}.svg" for what in ("avatars", "headers"))
+        return entities.Account(
+            id=str(account.id),
+            username=account.handle,
+            acct=account.handle,
+            display_name=account.display_name or account.handle,
+            created_at=iso_time(account.created_at_ms),
+            note=markup.paragraphs(account.note),
+            url=url,
+            uri=url,
+            avatar=avatar,
+            avatar_static=avatar,
+            header=header,
+            header_static=header,
+            followers_count=counts.friends,
+            following_count=counts.friends,
+            statuses_count=counts.statuses,
+            last_status_at=iso_date(counts.last_status_at_ms) if counts.last_status_at_ms else None,
+        )
+
+    def credential_account(
+        self, account: entities.Account, profile: account_pb2.Account, friend_requests: int
+    ) -> entities.CredentialAccount:
+        """Return a member as they see themselves."""
+        source = entities.Source(note=profile.note, language=profile.locale, follow_requests_count=friend_requests)
+        public = msgspec.structs.asdict(account)
+        return entities.CredentialAccount(**public, source=source, role=entities.Role())
+
+    def status(
+        self, status: status_pb2.Status, author: entities.Account, *, with_text: bool = False
+    ) -> entities.Status:
+        """Return a status; with its source where it has just been deleted."""
+        url = f"{author.url}/{status.id}"
+        visibility = STATUS_VISIBILITIES[status.visibility]
+        rendered = entities.Status(
+            id=str(status.id),
+            uri=url,
+            url=url,
+            created_at=iso_time(status.created_at_ms),
+            account=author,
+            content=markup.paragraph(status.text),
+            visibility=visibility,
+            kodama=entities.Kodama(kind="status", visibility=visibility),
+        )
+        if with_text:
+            rendered.text = status.text
+        return rendered
+
+    def blog_entry(self, entry: blog_entry_pb2.BlogEntry, author: entities.Account) -> entities.BlogEntry:
+        """Return a blog entry in full."""
+        url = self._blog_entry_url(entry, author)
+        return entities.BlogEntry(
+            id=str(entry.id),
+            uri=url,
+            url=url,
+            created_at=iso_time(entry.created_at_ms),
+            account=author,
+            title=entry.title,
+            text=entry.text,
+            content=markup.paragraphs(entry.text),
+            excerpt=markup.excerpt(entry.text),
+            visibility=BLOG_VISIBILITIES[entry.visibility],
+        )
+
+    def blog_entry_as_status(
+        self, entry: blog_entry_pb2.BlogEntry, author: entities.Account, *, with_text: bool = False
+    ) -> entities.Status:
+        """Return a blog entry as clients can show it on a timeline: its title as a link, and how it begins."""
+        url = self._blog_entry_url(entry, author)
+        rendered = entities.Status(
+            id=str(entry.id),
+            uri=url,
+            url=url,
+            created_at=iso_time(entry.created_at_ms),
+            account=author,
+            content=f"<p>{markup.link(url, entry.title)}</p>{markup.paragraph(markup.excerpt(entry.text))}",
+            visibility="public" if entry.visibility == blog_entry_pb2.VISIBILITY_PUBLIC else "private",
+            kodama=entities.Kodama(
+                kind="blog_entry", title=entry.title, visibility=BLOG_VISIBILITIES[entry.visibility]
+            ),
+        )
+        if with_text:
+            rendered.text = entry.text
+        return rendered
+
+    def relationship(self, relationship: social_graph_pb2.Relationship) -> entities.Relationship:
+        """Return how the caller stands to an account."""
+        return entities.Relationship(
+            id=str(relationship.account_id),
+            following=relationship.is_friend,
+            followed_by=relationship.is_friend,
+            showing_reblogs=relationship.is_friend,
+            requested=relationship.is_requested,
+            requested_by=relationship.is_requested_by,
+            blocking=relationship.is_blocking,
+            blocked_by=relationship.is_blocked_by,
+        )
+
+    def token(self, token: account_pb2.Token) -> entities.Token:
+        """Return a fresh token."""
+        return entities.Token(
+            access_token=token.access_token,
+            scope=" ".join(token.scopes),
+            created_at=token.created_at_ms // 1000,
+        )
+
+    def application(self, app: account_pb2.App) -> entities.Application:
+        """Return an app."""
+        return entities.Application(
+            id=str(app.id),
+            name=app.name,
+            website=app.website or None,
+            scopes=list(app.scopes),
+            redirect_uris=list(app.redirect_uris),
+            redirect_uri="\n".join(app.redirect_uris),
+        )
+
+    def credential_application(self, app: account_pb2.App, client_secret: str) -> entities.CredentialApplication:
+        """Return an app that has just been registered."""
+        public = msgspec.structs.asdict(self.application(app))
+        return entities.CredentialApplication(**public, client_id=app.client_id, client_secret=client_secret)
+
+    def _blog_entry_url(self, entry: blog_entry_pb2.BlogEntry, author: entities.Account) -> str:
+        return f"{author.url}/blog/{entry.id}"

@@ -1,0 +1,26 @@
+"""The route table: every address of the gateway, with who may call it and what it takes and answers."""
+
+from services.gateway.routes import (
+    accounts,
+    blogs,
+    friendships,
+    instance,
+    oauth,
+    profiles,
+    statuses,
+    suggestions,
+    timelines,
+)
+from services.gateway.routing import Route
+
+TABLE: tuple[Route, ...] = (
+    *instance.ROUTES,
+    *oauth.ROUTES,
+    *accounts.ROUTES,
+    *friendships.ROUTES,
+    *statuses.ROUTES,
+    *timelines.ROUTES,
+    *blogs.ROUTES,
+    *suggestions.ROUTES,
+    *profiles.ROUTES,
+)

@@ -1,0 +1,44 @@
+"""Timelines: what friends posted."""
+
+from starlette.responses import Response
+
+from services.gateway.context import Call
+from services.gateway.entities import Status
+from services.gateway.pages import window_links
+from services.gateway.parameters import WindowParameters, has_older
+from services.gateway.routing import Route, json_response
+
+LAG_HEADER = "x-timeline-lag-ms"
+"""Age of the oldest post that is not fanned out yet; the page has it all the same."""
+DEFAULT_HOME, MAX_HOME = 20, 40
+
+
+async def get_home(call: Call[WindowParameters]) -> Response:
+    """Return a page of the caller's home timeline."""
+    gateway = call.gateway
+    window = call.params.window(default=DEFAULT_HOME, maximum=MAX_HOME)
+    home = await gateway.clients.home(call.caller.account_id, window)
+    entries = home.entries
+    posts = await gateway.hydration.home(call.caller.account_id, entries)
+    links = window_links(
+        gateway.base_url,
+        call.request,
+        # What was scanned, not what is shown: something may have been deleted in between.
+        [entry.entry_id for entry in entries],
+        has_older=has_older(window, len(entries)),
+    )
+    return json_response(posts, {**links, LAG_HEADER: str(home.lag_ms)})
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/timelines/home",
+        handler=get_home,
+        policy="read:statuses",
+        params=WindowParameters,
+        response=list[Status],
+        summary="What the caller and their friends posted",
+        tag="timelines",
+    ),
+)

@@ -1,0 +1,120 @@
+"""The route table's rows, and what is done for every row alike: authorization, parameters, deadline, errors.
+
+A route without a policy cannot be made, and one with an unknown scope neither: what is not allowed is denied.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from chassis.errors import KodamaError, Unavailable
+from services.gateway import bodies
+from services.gateway.auth import Open, Policy, authorize
+from services.gateway.context import Call, Gateway
+from services.gateway.errors import ErrorStyle, api_error, log_failure
+from services.gateway.parameters import NoParameters, Reader
+from services.gateway.scopes import SCOPES
+
+DEADLINE_SECONDS = 10
+
+# Any, because each handler has a struct of its own, which the route names again as `params`.
+Handler = Callable[[Call[Any]], Awaitable[Response]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One row of the table."""
+
+    method: str
+    path: str
+    """Starlette's pattern without a trailing slash; the route answers with one too."""
+    handler: Handler
+    policy: Policy
+    summary: str
+    tag: str
+    params: type[msgspec.Struct] = NoParameters
+    response: Any = None
+    """The type of the JSON that it answers, for the documentation; None for pages and images."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """Names of fields in the contracts → names of parameters here, where they differ."""
+    errors: ErrorStyle = api_error
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.policy, Open) and self.policy not in SCOPES:
+            raise ValueError(f"{self.method} {self.path}: {self.policy!r} is neither a scope nor an open policy")
+        if not self.path.startswith("/") or (self.path != "/" and self.path.endswith("/")):
+            raise ValueError(f"{self.method} {self.path}: a path starts with a slash and does not end with one")
+
+
+def json_response(entity: object, headers: Mapping[str, str] | None = None, code: int = 200) -> Response:
+    """Return an entity, or a list of them, as JSON."""
+    return Response(msgspec.json.encode(entity), code, dict(headers or {}), "application/json")
+
+
+def make_routes(table: Iterable[Route], gateway: Gateway) -> list[StarletteRoute]:
+    """Return the table as Starlette routes. Raises ValueError where two rows say the same method and path."""
+    by_path: defaultdict[str, dict[str, Endpoint]] = defaultdict(dict)
+    for route in table:
+        if route.method in by_path[route.path]:
+            raise ValueError(f"{route.method} {route.path} is there twice")
+        by_path[route.path][route.method] = Endpoint(route, gateway)
+    routes: list[StarletteRoute] = []
+    for path in sorted(by_path, key=_specific_first):
+        endpoint, methods = _by_method(by_path[path]), list(by_path[path])
+        routes.append(StarletteRoute(path, endpoint, methods=methods))
+        if path != "/":
+            routes.append(StarletteRoute(f"{path}/", endpoint, methods=methods))
+    return routes
+
+
+def _specific_first(path: str) -> list[bool]:
+    """Sort `accounts/lookup` before `accounts/{id}`, so that the order of the table means nothing."""
+    return [("{" in segment) for segment in path.split("/")]
+
+
+def _by_method(endpoints: Mapping[str, "Endpoint"]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
+
+
+class Endpoint:
+    """Answers the requests of one route."""
+
+    def __init__(self, route: Route, gateway: Gateway) -> None:
+        self._route = route
+        self._gateway = gateway
+        self._reader = Reader(route.params)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer within the deadline; whatever fails becomes an answer too."""
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await self._answer(request)
+        except KodamaError as error:
+            return self._fail(error, request)
+        except TimeoutError:
+            return self._fail(Unavailable("The request took too long; please try again in a moment."), request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except Exception as error:  # the last line: no defect may reach a client as a traceback
+            log_failure(error, request.url.path)
+            return self._fail(KodamaError("Something went wrong here; the fault is ours and has been logged."), request)
+
+    async def _answer(self, request: Request) -> Response:
+        caller = await authorize(request, self._route.policy, self._gateway.tokens)
+        params = self._reader.read(await bodies.read_values(request))
+        return await self._route.handler(Call(self._gateway, caller, params, request))
+
+    def _fail(self, error: KodamaError, request: Request) -> Response:
+        if type(error) is KodamaError:
+            log_failure(error, request.url.path)
+        return self._route.errors(error, self._route.fields)

@@ -1,0 +1,58 @@
+"""Wiring: `python -m services.social_graph` serves SocialGraphService, SuggestionService and the ledger of its schema."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from kodama.account.v1 import account_service_pb2_grpc
+
+from chassis import caller
+from chassis.database import Pool
+from chassis.ledger import Bell
+from chassis.ledger_service import ledger_service
+from chassis.process import run_service
+from chassis.rpc import Service, open_channel
+from chassis.settings import Settings, load_settings
+from services.social_graph.blocking import Blocking
+from services.social_graph.clients import Accounts
+from services.social_graph.friendships import Friendships
+from services.social_graph.importing import Importing
+from services.social_graph.relations import Relations
+from services.social_graph.servicer import (
+    SocialGraphServicer,
+    SuggestionServicer,
+    social_graph_service,
+    suggestion_service,
+)
+from services.social_graph.suggesting import Suggesting
+
+
+async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
+    """Return what this process serves."""
+    channel = open_channel(
+        settings.address("account"), "kodama.account.v1.AccountService", retryable=("BatchGetAccounts",)
+    )
+    stack.push_async_callback(channel.close)
+    bell = Bell(pool)
+    stack.push_async_callback(bell.close)
+    signer = caller.Signer(caller.SOCIAL_GRAPH, settings.derive("rpc"))
+    accounts = Accounts(account_service_pb2_grpc.AccountServiceStub(channel), signer)
+    servicer = SocialGraphServicer(
+        Friendships(pool, bell, accounts, settings.max_friends),
+        Blocking(pool, bell, accounts),
+        Relations(pool),
+        Importing(pool, bell, accounts, settings.max_friends),
+    )
+    return [
+        social_graph_service(servicer),
+        suggestion_service(SuggestionServicer(Suggesting(pool, bell))),
+        ledger_service(pool),
+    ]
+
+
+def main() -> None:
+    """Run the process."""
+    run_service("social_graph", load_settings(), build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Friendships, requests, blocks and suggestions: what they are, and what can never be."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chassis.errors import InvalidField, LimitReached, NotFound
+
+MAX_SUGGESTIONS = 50
+MAX_SAMPLES = 3
+MAX_WEDGES = 250_000
+"""How many friends of friends are computed with at once, counted once per path: about 1.5 s of a processor and 100 MB."""
+DEFAULT_PAGE_SIZE = 40
+MAX_PAGE_SIZE = 1000
+MAX_TOKEN_LENGTH = 100
+
+
+@dataclass(frozen=True, order=True)
+class Pair:
+    """Two different members, the lower id first; made by `Pair.of`."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, account_id: int, other_id: int) -> "Pair":
+        """Return the pair of two members in either order."""
+        return cls(min(account_id, other_id), max(account_id, other_id))
+
+    def payload(self) -> dict[str, int]:
+        """Return what the events about their friendship carry."""
+        return {"account_id": self.low, "friend_id": self.high}
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """How a viewer stands to one account."""
+
+    account_id: int
+    is_friend: bool
+    is_requested: bool
+    is_requested_by: bool
+    is_blocking: bool
+    is_blocked_by: bool
+    is_friend_of_friend: bool
+
+    @property
+    def is_blocked_either_way(self) -> bool:
+        """Neither may reach the other."""
+        return self.is_blocking or self.is_blocked_by
+
+
+@dataclass(frozen=True)
+class Friend:
+    """One friendship seen from one of its ends."""
+
+    account_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class FriendRequest:
+    """Waits for its target's answer."""
+
+    requester_id: int
+    target_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Somebody a member might know, and why."""
+
+    account_id: int
+    score: float
+    mutual_friends_count: int
+    mutual_friend_ids: tuple[int, ...]
+    """At most three of the mutual friends, those that weigh most first."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Members to compute together: those with friends and ids above `after_id`, up to and with `until_id`."""
+
+    after_id: int
+    until_id: int
+    members: int
+
+    def payload(self) -> dict[str, int]:
+        """Return what the task to compute it carries."""
+        return {"after_id": self.after_id, "until_id": self.until_id}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How many members have friends, and how many of them have suggestions computed."""
+
+    members: int
+    members_computed: int
+
+
+def check_pair(account_id: int, other_id: int, field: str) -> Pair:
+    """Return the pair that a request is about. Raises InvalidField for ids that cannot be, and where both are the same member.
+
+    `field` names the request's field that `other_id` came in.
+    """
+    check_id(account_id, "account_id")
+    check_id(other_id, field)
+    if account_id == other_id:
+        raise InvalidField(field, "This is the member's own id; it takes two different members.")
+    return Pair.of(account_id, other_id)
+
+
+def check_id(account_id: int, field: str) -> int:
+    """Return an account id. Raises InvalidField where it is not positive."""
+    if account_id <= 0:
+        raise InvalidField(field, f"{field} must be the id of a member.")
+    return account_id
+
+
+def check_friendships(friendships: Iterable[tuple[int, int]]) -> list[Pair]:
+    """Return the distinct pairs to import, in order. Raises InvalidField for bad ids and members befriending themselves."""
+    pairs = set()
+    for place, (account_id, friend_id) in enumerate(friendships, start=1):
+        if account_id <= 0 or friend_id <= 0:
+            raise InvalidField("friendships", f"Friendship {place} does not name two members.")
+        if account_id == friend_id:
+            raise InvalidField("friendships", f"Friendship {place} is of member {account_id} with themselves.")
+        pairs.add(Pair.of(account_id, friend_id))
+    return sorted(pairs)
+
+
+def no_such_member() -> NotFound:
+    """Return the one answer for members who do not exist and for those who are hidden: nobody can tell which it is."""
+    return NotFound("There is no such member.", resource="account")
+
+
+def too_many_friends(account_id: int, limit: int) -> LimitReached:
+    """Return the answer where a member would have more friends than allowed."""
+    return LimitReached(
+        f"Member {account_id} would have more than {limit} friends, the most that is allowed.",
+        accountId=str(account_id),
+        limit=str(limit),
+        what="friends",
+    )
+
+
+def page_size_of(page_size: int) -> int:
+    """Return how many results a page has at most. Raises InvalidField where it was negative."""
+    if page_size < 0:
+        raise InvalidField("page_size", "page_size cannot be negative.")
+    return min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+
+
+def limit_of(limit: int) -> int:
+    """Return how many suggestions to list at most. Raises InvalidField where it was negative."""
+    if limit < 0:
+        raise InvalidField("limit", "limit cannot be negative.")
+    return min(limit or DEFAULT_PAGE_SIZE, MAX_SUGGESTIONS)
+
+
+def write_page_token(*key: int) -> str:
+    """Return the token for the page after the row with this key."""
+    return base64.urlsafe_b64encode(".".join(map(str, key)).encode()).decode().rstrip("=")
+
+
+def read_page_token(token: str, parts: int) -> tuple[int, ...] | None:
+    """Return the key in a token, None in an empty one. Raises InvalidField for what is no token of such a list."""
+    if not token:
+        return None
+    fault = InvalidField("page_token", "This page_token is not from a page of this list.")
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise fault
+    try:
+        text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError) as error:
+        raise fault from error
+    numbers = text.split(".")
+    if len(numbers) != parts or not all(n.isdecimal() and len(n) <= 19 and int(n) < 2**63 for n in numbers):
+        raise fault
+    return tuple(map(int, numbers))

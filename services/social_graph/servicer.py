@@ -1,0 +1,239 @@
+"""The RPCs of SocialGraphService and SuggestionService: requests into the domain's words and back, no rules, no SQL."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import grpc
+from kodama.social_graph.v1 import social_graph_pb2 as graph_pb
+from kodama.social_graph.v1 import social_graph_service_pb2 as pb
+from kodama.social_graph.v1 import social_graph_service_pb2_grpc as pb_grpc
+from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
+from kodama.social_graph.v1 import suggestion_service_pb2_grpc as suggestion_pb_grpc
+
+from chassis import caller
+from chassis.rpc import Service, method_names, require_batch
+from services.social_graph.blocking import Blocking
+from services.social_graph.domain import Relationship
+from services.social_graph.friendships import Friendships
+from services.social_graph.importing import Importing
+from services.social_graph.relations import Relations
+from services.social_graph.suggesting import Suggesting
+
+MAX_BATCH = 1000
+MAX_IMPORT = 10_000
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
+    """Translates between SocialGraphService and the use cases."""
+
+    def __init__(
+        self, friendships: Friendships, blocking: Blocking, relations: Relations, importing: Importing
+    ) -> None:
+        self._friendships = friendships
+        self._blocking = blocking
+        self._relations = relations
+        self._importing = importing
+
+    async def RequestFriendship(
+        self, request: pb.RequestFriendshipRequest, context: Context
+    ) -> pb.RequestFriendshipResponse:
+        """Ask for friendship."""
+        relationship = await self._friendships.request(request.account_id, request.target_id)
+        return pb.RequestFriendshipResponse(relationship=_to_proto(relationship))
+
+    async def AcceptFriendRequest(
+        self, request: pb.AcceptFriendRequestRequest, context: Context
+    ) -> pb.AcceptFriendRequestResponse:
+        """Become friends with who asked."""
+        relationship = await self._friendships.accept(request.account_id, request.requester_id)
+        return pb.AcceptFriendRequestResponse(relationship=_to_proto(relationship))
+
+    async def RejectFriendRequest(
+        self, request: pb.RejectFriendRequestRequest, context: Context
+    ) -> pb.RejectFriendRequestResponse:
+        """Drop what was asked."""
+        relationship = await self._friendships.reject(request.account_id, request.requester_id)
+        return pb.RejectFriendRequestResponse(relationship=_to_proto(relationship))
+
+    async def EndFriendship(self, request: pb.EndFriendshipRequest, context: Context) -> pb.EndFriendshipResponse:
+        """Withdraw a request or end a friendship."""
+        relationship = await self._friendships.end(request.account_id, request.target_id)
+        return pb.EndFriendshipResponse(relationship=_to_proto(relationship))
+
+    async def Block(self, request: pb.BlockRequest, context: Context) -> pb.BlockResponse:
+        """Block a member."""
+        relationship = await self._blocking.block(request.account_id, request.target_id)
+        return pb.BlockResponse(relationship=_to_proto(relationship))
+
+    async def Unblock(self, request: pb.UnblockRequest, context: Context) -> pb.UnblockResponse:
+        """End a block."""
+        relationship = await self._blocking.unblock(request.account_id, request.target_id)
+        return pb.UnblockResponse(relationship=_to_proto(relationship))
+
+    async def Relate(self, request: pb.RelateRequest, context: Context) -> pb.RelateResponse:
+        """Tell how a viewer stands to accounts."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        relationships = await self._relations.relate(
+            request.viewer_id, request.account_ids, with_friends_of_friends=request.with_friends_of_friends
+        )
+        return pb.RelateResponse(relationships=[_to_proto(relationship) for relationship in relationships])
+
+    async def ListFriends(self, request: pb.ListFriendsRequest, context: Context) -> pb.ListFriendsResponse:
+        """Return a page of friends."""
+        friends, token = await self._relations.friends(request.account_id, request.page_size, request.page_token)
+        return pb.ListFriendsResponse(
+            friends=[
+                graph_pb.Friend(account_id=friend.account_id, since_ms=_to_ms(friend.created_at)) for friend in friends
+            ],
+            next_page_token=token,
+        )
+
+    async def ListFriendRequests(
+        self, request: pb.ListFriendRequestsRequest, context: Context
+    ) -> pb.ListFriendRequestsResponse:
+        """Return a page of waiting requests."""
+        requests, token = await self._relations.requests(
+            request.account_id, request.page_size, request.page_token, outgoing=request.outgoing
+        )
+        return pb.ListFriendRequestsResponse(
+            friend_requests=[
+                graph_pb.FriendRequest(
+                    requester_id=waiting.requester_id,
+                    target_id=waiting.target_id,
+                    created_at_ms=_to_ms(waiting.created_at),
+                )
+                for waiting in requests
+            ],
+            next_page_token=token,
+        )
+
+    async def BatchCountFriends(
+        self, request: pb.BatchCountFriendsRequest, context: Context
+    ) -> pb.BatchCountFriendsResponse:
+        """Count friends."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        return pb.BatchCountFriendsResponse(counts=await self._relations.counts(request.account_ids))
+
+    async def StreamFriendIds(
+        self, request: pb.StreamFriendIdsRequest, context: Context
+    ) -> AsyncIterator[pb.StreamFriendIdsResponse]:
+        """Stream all friends of accounts."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        for account_id, friend_ids in await self._relations.friend_ids(request.account_ids):
+            yield pb.StreamFriendIdsResponse(account_id=account_id, friend_ids=friend_ids)
+
+    async def BatchImportFriendships(
+        self, request: pb.BatchImportFriendshipsRequest, context: Context
+    ) -> pb.BatchImportFriendshipsResponse:
+        """Form many friendships at once."""
+        require_batch("friendships", request.friendships, MAX_IMPORT)
+        formed = await self._importing.form(
+            [(friendship.account_id, friendship.friend_id) for friendship in request.friendships]
+        )
+        return pb.BatchImportFriendshipsResponse(formed=formed)
+
+
+class SuggestionServicer(suggestion_pb_grpc.SuggestionServiceServicer):
+    """Translates between SuggestionService and its use case."""
+
+    def __init__(self, suggesting: Suggesting) -> None:
+        self._suggesting = suggesting
+
+    async def ListSuggestions(
+        self, request: suggestion_pb.ListSuggestionsRequest, context: Context
+    ) -> suggestion_pb.ListSuggestionsResponse:
+        """Return the best suggestions."""
+        suggestions = await self._suggesting.best(request.account_id, request.limit)
+        return suggestion_pb.ListSuggestionsResponse(
+            suggestions=[
+                graph_pb.Suggestion(
+                    account_id=suggestion.account_id,
+                    score=suggestion.score,
+                    mutual_friends_count=suggestion.mutual_friends_count,
+                    mutual_friend_ids=suggestion.mutual_friend_ids,
+                )
+                for suggestion in suggestions
+            ]
+        )
+
+    async def DismissSuggestion(
+        self, request: suggestion_pb.DismissSuggestionRequest, context: Context
+    ) -> suggestion_pb.DismissSuggestionResponse:
+        """Never suggest this member again."""
+        await self._suggesting.dismiss(request.account_id, request.target_id)
+        return suggestion_pb.DismissSuggestionResponse()
+
+    async def RefreshSuggestions(
+        self, request: suggestion_pb.RefreshSuggestionsRequest, context: Context
+    ) -> suggestion_pb.RefreshSuggestionsResponse:
+        """Queue the computation for all."""
+        members, blocks = await self._suggesting.queue_all()
+        return suggestion_pb.RefreshSuggestionsResponse(members=members, blocks=blocks)
+
+    async def GetSuggestionProgress(
+        self, request: suggestion_pb.GetSuggestionProgressRequest, context: Context
+    ) -> suggestion_pb.GetSuggestionProgressResponse:
+        """Tell how far the computation is."""
+        open_tasks, progress = await self._suggesting.progress()
+        return suggestion_pb.GetSuggestionProgressResponse(
+            open_tasks=open_tasks, members=progress.members, members_computed=progress.members_computed
+        )
+
+
+def _to_proto(relationship: Relationship) -> graph_pb.Relationship:
+    return graph_pb.Relationship(
+        account_id=relationship.account_id,
+        is_friend=relationship.is_friend,
+        is_requested=relationship.is_requested,
+        is_requested_by=relationship.is_requested_by,
+        is_blocking=relationship.is_blocking,
+        is_blocked_by=relationship.is_blocked_by,
+        is_friend_of_friend=relationship.is_friend_of_friend,
+    )
+
+
+def _to_ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def social_graph_service(servicer: SocialGraphServicer) -> Service:
+    """Return the service for a server, with who may call what."""
+    gateway = frozenset({caller.GATEWAY})
+    readers = frozenset({caller.GATEWAY, caller.OPERATOR})
+    return Service(
+        name="kodama.social_graph.v1.SocialGraphService",
+        add=lambda server: pb_grpc.add_SocialGraphServiceServicer_to_server(servicer, server),
+        callers={
+            "RequestFriendship": gateway,
+            "AcceptFriendRequest": gateway,
+            "RejectFriendRequest": gateway,
+            "EndFriendship": gateway,
+            "Block": gateway,
+            "Unblock": gateway,
+            "Relate": readers | {caller.STATUS, caller.BLOG, caller.TIMELINE},
+            "ListFriends": readers,
+            "ListFriendRequests": readers,
+            "BatchCountFriends": readers,
+            "StreamFriendIds": frozenset({caller.TIMELINE, caller.WORKER, caller.OPERATOR}),
+            "BatchImportFriendships": frozenset({caller.OPERATOR}),
+        },
+        methods=method_names(pb.DESCRIPTOR.services_by_name["SocialGraphService"]),
+    )
+
+
+def suggestion_service(servicer: SuggestionServicer) -> Service:
+    """Return the service for a server, with who may call what."""
+    operators = frozenset({caller.OPERATOR})
+    return Service(
+        name="kodama.social_graph.v1.SuggestionService",
+        add=lambda server: suggestion_pb_grpc.add_SuggestionServiceServicer_to_server(servicer, server),
+        callers={
+            "ListSuggestions": frozenset({caller.GATEWAY, caller.OPERATOR}),
+            "DismissSuggestion": frozenset({caller.GATEWAY}),
+            "RefreshSuggestions": operators,
+            "GetSuggestionProgress": operators,
+        },
+        methods=method_names(suggestion_pb.DESCRIPTOR.services_by_name["SuggestionService"]),
+    )

@@ -1,0 +1,41 @@
+"""Wiring: `python -m services.status` serves StatusService and the ledger of its schema."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from kodama.social_graph.v1 import social_graph_service_pb2_grpc
+
+from chassis import caller
+from chassis.database import Pool
+from chassis.ledger import Bell
+from chassis.ledger_service import ledger_service
+from chassis.process import run_service
+from chassis.rpc import Service, open_channel
+from chassis.settings import Settings, load_settings
+from services.status.clients import SocialGraph
+from services.status.posting import Posting
+from services.status.reading import Reading
+from services.status.servicer import StatusServicer, status_service
+
+
+async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
+    """Return what this process serves."""
+    channel = open_channel(
+        settings.address("social_graph"), "kodama.social_graph.v1.SocialGraphService", retryable=("Relate",)
+    )
+    stack.push_async_callback(channel.close)
+    bell = Bell(pool)
+    stack.push_async_callback(bell.close)
+    signer = caller.Signer(caller.STATUS, settings.derive("rpc"))
+    social_graph = SocialGraph(social_graph_service_pb2_grpc.SocialGraphServiceStub(channel), signer)
+    servicer = StatusServicer(Posting(pool, bell), Reading(pool, social_graph))
+    return [status_service(servicer), ledger_service(pool)]
+
+
+def main() -> None:
+    """Run the process."""
+    run_service("status", load_settings(), build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Wiring: `python -m services.timeline` serves TimelineService and the ledger of its schema."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from chassis import caller
+from chassis.database import Pool
+from chassis.ledger import Bell
+from chassis.ledger_service import ledger_service
+from chassis.process import run_service
+from chassis.rpc import Service
+from chassis.settings import Settings, load_settings
+from services.timeline.activation import Activation
+from services.timeline.checking import Checking
+from services.timeline.clients import open_clients
+from services.timeline.explaining import Explaining
+from services.timeline.home import HomeReading
+from services.timeline.open_work import OpenWorkList
+from services.timeline.retention import Retention
+from services.timeline.servicer import TimelineServicer, UseCases, timeline_service
+from services.timeline.upkeep import Upkeep
+
+
+async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
+    """Return what this process serves."""
+    clients = await stack.enter_async_context(open_clients(settings, caller.TIMELINE))
+    bell = Bell(pool)
+    stack.push_async_callback(bell.close)
+    open_work = OpenWorkList(clients.ledgers, settings.timeline_open_work_max_age_ms)
+    asked, dormant_days = (pool, clients.publications, clients.friends), settings.timeline_dormant_days
+    use_cases = UseCases(
+        reading=HomeReading(*asked, open_work=open_work, activation=Activation(pool, bell), dormant_days=dormant_days),
+        open_work=open_work,
+        explaining=Explaining(pool, clients.friends, open_work, dormant_days),
+        checking=Checking(*asked, open_work=open_work, dormant_days=dormant_days),
+        upkeep=Upkeep(*asked, dormant_days=dormant_days),
+        retention=Retention(pool),
+    )
+    await use_cases.retention.prepare()
+    return [timeline_service(TimelineServicer(use_cases)), ledger_service(pool)]
+
+
+def main() -> None:
+    """Run the process."""
+    run_service("timeline", load_settings(), build)
+
+
+if __name__ == "__main__":
+    main()

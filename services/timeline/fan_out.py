@@ -1,0 +1,81 @@
+"""Use case: push what was just posted to the home timelines of the author's active friends."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from psycopg.errors import CheckViolation, UniqueViolation
+
+from chassis.database import Connection, Pool, transaction
+from services.timeline import store
+from services.timeline.clients import Friends, Publications
+from services.timeline.domain import Entry
+from services.timeline.rows import Ids, keep_accounts, make_rows
+
+MAX_ROWS = 60_000
+"""At most about so many rows in one transaction, so that it stays far from the statement timeout."""
+
+
+class FanOut:
+    """Delivers micro-batches of posts."""
+
+    def __init__(
+        self, pool: Pool, publications: Publications, friends: Friends, *, dormant_days: int, max_pushed_friends: int
+    ) -> None:
+        self._pool = pool
+        self._publications = publications
+        self._friends = friends
+        self._dormant_days = dormant_days
+        self._max_pushed_friends = max_pushed_friends
+
+    async def deliver(self, entry_ids: Sequence[int]) -> int:
+        """Push what still exists of these posts and return how many entries were written.
+
+        Friends are read after the posts were committed, from committed state: with backfill doing it the other way round, a post and a
+        friendship that are made at the same time cannot miss each other.
+        """
+        published = await self._publications.published(entry_ids)
+        friends = await self._friends.arrays_of([entry.author_id for entry in published]) if published else {}
+        heavy = {author for author, audience in friends.items() if len(audience) > self._max_pushed_friends}
+        if heavy:
+            async with transaction(self._pool) as conn:
+                await store.mark_pulled(conn, sorted(heavy))
+        pushed = [entry for entry in published if entry.author_id in friends and entry.author_id not in heavy]
+        written = 0
+        for part in _parts(pushed, friends):
+            written += await self._deliver_part(part, friends)
+        return written
+
+    async def _deliver_part(self, entries: Sequence[Entry], friends: dict[int, Ids]) -> int:
+        """Write the entries of some posts in one transaction: with COPY, and where that meets what is there already, one by one."""
+        try:
+            async with transaction(self._pool) as conn:
+                rows = await self._claim_rows(conn, entries, friends)
+                if len(rows):
+                    await store.copy_entries(conn, rows)
+                return len(rows)
+        except UniqueViolation:  # a backfill got there first
+            pass
+        except CheckViolation:
+            async with transaction(self._pool) as conn:
+                await store.ensure_partitions(conn)
+        async with transaction(self._pool) as conn:
+            rows = await self._claim_rows(conn, entries, friends)
+            return await store.insert_entries(conn, rows) if len(rows) else 0
+
+    async def _claim_rows(self, conn: Connection, entries: Sequence[Entry], friends: dict[int, Ids]) -> Ids:
+        """Return the sorted rows of those posts that are not fanned out yet, for those friends who are active."""
+        claimed = await store.claim_deliveries(conn, [entry.entry_id for entry in entries])
+        rows = make_rows([entry for entry in entries if entry.entry_id in claimed], friends)
+        if not len(rows):
+            return rows
+        active = await store.list_active(conn, np.unique(rows[:, 0]), self._dormant_days)
+        return keep_accounts(rows, active)
+
+
+def _parts(entries: Sequence[Entry], friends: dict[int, Ids]) -> list[list[Entry]]:
+    """Cut posts into parts of at most about MAX_ROWS rows, in the order of their ids."""
+    ordered = sorted(entries, key=lambda entry: entry.entry_id)
+    ends = np.cumsum([len(friends[entry.author_id]) for entry in ordered])
+    numbered = zip((int(end) // MAX_ROWS for end in ends), ordered, strict=True)
+    return [[entry for _, entry in part] for _, part in groupby(numbered, key=lambda pair: pair[0])]

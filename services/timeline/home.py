@@ -1,0 +1,102 @@
+"""Use case: read a home timeline, exactly.
+
+A page is the union of what has been pushed, what the ledgers still hold, and what is pulled (the member's own, friends whose backfill
+is open, and everything below `pushed_from`), minus what may not stand there now, refilled until it is full or the end is reached.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from chassis.database import Pool, connection
+from chassis.paging import Page, take_page
+from services.timeline import store
+from services.timeline.activation import Activation
+from services.timeline.clients import Friends, Publications
+from services.timeline.domain import Entry, Home, OpenWork
+from services.timeline.open_work import OpenWorkList
+
+MAX_SCANS = 30
+MAX_SCAN_SIZE = 500
+
+
+class HomeReading:
+    """Reads home timelines."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        publications: Publications,
+        friends: Friends,
+        *,
+        open_work: OpenWorkList,
+        activation: Activation,
+        dormant_days: int,
+    ) -> None:
+        self._pool = pool
+        self._activation = activation
+        self._publications = publications
+        self._friends = friends
+        self._open_work = open_work
+        self._dormant_days = dormant_days
+
+    async def page(self, account_id: int, page: Page) -> list[Entry]:
+        """Return a page, newest first, short of its limit only where the timeline ends.
+
+        Raises Unavailable where anybody who has to be asked does not answer.
+        """
+        open_work = await self._open_work.current()
+        shown: dict[int, Entry] = {}
+        scan = page
+        for _ in range(MAX_SCANS):
+            candidates = await self._candidates(account_id, scan, open_work)
+            scanned = take_page(list(candidates), scan)
+            for entry_id in await self._publications.on_home(account_id, scanned):
+                shown[entry_id] = candidates[entry_id]
+            if len(shown) >= page.limit or len(scanned) < scan.limit:
+                break
+            scan = _beyond(scan, scanned)
+        return [shown[entry_id] for entry_id in take_page(list(shown), page)]
+
+    async def _candidates(self, account_id: int, page: Page, open_work: OpenWork) -> dict[int, Entry]:
+        """Return at least everything that could be on this page, by id; what may not be shown is still among it."""
+        pulled_always = [account_id, *open_work.backfills.get(account_id, ())]
+        (home, pushed), pulled = await asyncio.gather(
+            self._read_pushed(account_id, page), self._publications.pull(account_id, pulled_always, page)
+        )
+        pushed_from = open_work.pushed_from(account_id, home)
+        found = [entry for entry in pushed if entry.entry_id >= pushed_from] + pulled
+        waiting = [Entry(entry_id, author_id) for entry_id, author_id in open_work.entries.items()]
+        heavy = home.pulled_authors if home is not None else ()
+        is_full = not page.upwards and len([entry for entry in found if entry.entry_id >= pushed_from]) >= page.limit
+        needs_pull = page.above < pushed_from and not is_full
+        if waiting or heavy or needs_pull:
+            friends = (await self._friends.of([account_id])).get(account_id, [])
+            found += _by_authors(waiting, friends)
+            found += await self._publications.pull(account_id, sorted(set(friends) & set(heavy)), page)
+            if needs_pull:
+                below = min(page.below, pushed_from)
+                found += await self._publications.pull(account_id, friends, replace(page, below=below))
+        return {entry.entry_id: entry for entry in found}
+
+    async def _read_pushed(self, account_id: int, page: Page) -> tuple[Home | None, list[Entry]]:
+        async with connection(self._pool) as conn:
+            home, pushed = await store.read_home(conn, account_id, page, self._dormant_days)
+        if home is None or home.is_dormant:
+            await self._activation.activate(account_id)
+        elif home.is_stale:
+            await self._activation.note_read(account_id)
+        return home, pushed
+
+
+def _by_authors(entries: Sequence[Entry], author_ids: Sequence[int]) -> list[Entry]:
+    wanted = set(author_ids)
+    return [entry for entry in entries if entry.author_id in wanted]
+
+
+def _beyond(scan: Page, scanned: Sequence[int]) -> Page:
+    """Return where to look on, in larger steps, after a page of which too little may be shown."""
+    limit = min(scan.limit * 2, MAX_SCAN_SIZE)
+    if scan.upwards:
+        return replace(scan, above=scanned[0], limit=limit)
+    return replace(scan, below=scanned[-1], limit=limit)

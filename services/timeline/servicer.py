@@ -1,0 +1,131 @@
+"""The RPCs of TimelineService: requests into the domain's words and back, no rules, no SQL."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from kodama.timeline.v1 import timeline_pb2, timeline_service_pb2_grpc
+from kodama.timeline.v1 import timeline_service_pb2 as pb
+
+from chassis import caller
+from chassis.errors import InvalidField, NotFound
+from chassis.ids import kind_of
+from chassis.paging import page_of
+from chassis.rpc import Service, method_names
+from services.timeline.checking import Checking
+from services.timeline.domain import Entry
+from services.timeline.explaining import Explaining
+from services.timeline.home import HomeReading
+from services.timeline.open_work import OpenWorkList
+from services.timeline.retention import Retention
+from services.timeline.upkeep import Upkeep
+
+MAX_PAGE = 1000
+MIN_KEEP_DAYS, MAX_KEEP_DAYS = 7, 36_500
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True)
+class UseCases:
+    """What the RPCs work with."""
+
+    reading: HomeReading
+    open_work: OpenWorkList
+    explaining: Explaining
+    checking: Checking
+    upkeep: Upkeep
+    retention: Retention
+
+
+class TimelineServicer(timeline_service_pb2_grpc.TimelineServiceServicer):
+    """Translates between kodama.timeline.v1 and the use cases."""
+
+    def __init__(self, use_cases: UseCases) -> None:
+        self._use = use_cases
+
+    async def ListHomeEntries(self, request: pb.ListHomeEntriesRequest, context: Context) -> pb.ListHomeEntriesResponse:
+        """Return a page of a home timeline."""
+        page = page_of(request.window, default=20, maximum=40)
+        entries = await self._use.reading.page(_member(request.account_id), page)
+        return pb.ListHomeEntriesResponse(
+            entries=[_to_proto(entry) for entry in entries], lag_ms=self._use.open_work.lag_ms()
+        )
+
+    async def ExplainHome(self, request: pb.ExplainHomeRequest, context: Context) -> pb.ExplainHomeResponse:
+        """Say what is pushed, pulled and open."""
+        found = await self._use.explaining.explain(_member(request.account_id))
+        return pb.ExplainHomeResponse(
+            has_home=found.active_at is not None,
+            pushed_from=found.pushed_from,
+            active_at_ms=int(found.active_at.timestamp() * 1000) if found.active_at else 0,
+            is_dormant=found.is_dormant,
+            pushed_entries=found.pushed_entries,
+            pulled_author_ids=found.pulled_authors,
+            open_entry_ids=found.open_entries,
+            backfilling_author_ids=found.backfilling_authors,
+            is_distrusted=found.is_distrusted,
+            friends=found.friends,
+        )
+
+    async def ListHomes(self, request: pb.ListHomesRequest, context: Context) -> pb.ListHomesResponse:
+        """Page through the members who are pushed to."""
+        if request.page_size < 0:
+            raise InvalidField("page_size", "page_size cannot be negative.")
+        homes = await self._use.checking.homes(request.after_id, min(request.page_size or MAX_PAGE, MAX_PAGE))
+        return pb.ListHomesResponse(account_ids=homes)
+
+    async def VerifyHome(self, request: pb.VerifyHomeRequest, context: Context) -> pb.VerifyHomeResponse:
+        """Compare what is pushed with what has to be."""
+        check = self._use.checking.repair if request.repair else self._use.checking.verify
+        difference = await check(_member(request.account_id))
+        return pb.VerifyHomeResponse(
+            expected=difference.expected,
+            missing=len(difference.missing),
+            stale=len(difference.stale),
+            repaired=request.repair and bool(difference.missing or difference.stale),
+        )
+
+    async def RebuildHome(self, request: pb.RebuildHomeRequest, context: Context) -> pb.RebuildHomeResponse:
+        """Push anew."""
+        if not await self._use.upkeep.rebuild(_member(request.account_id)):
+            raise NotFound("Nothing is pushed to this member, who has never read.", resource="home")
+        return pb.RebuildHomeResponse()
+
+    async def TrimEntries(self, request: pb.TrimEntriesRequest, context: Context) -> pb.TrimEntriesResponse:
+        """Drop what is old."""
+        if not MIN_KEEP_DAYS <= request.keep_days <= MAX_KEEP_DAYS:
+            raise InvalidField("keep_days", f"keep_days must be from {MIN_KEEP_DAYS} to {MAX_KEEP_DAYS}.")
+        dropped, floor_id = await self._use.retention.trim(request.keep_days)
+        return pb.TrimEntriesResponse(dropped_partitions=dropped, floor_id=floor_id)
+
+
+def _member(account_id: int) -> int:
+    if account_id <= 0:
+        raise InvalidField("account_id", "A home timeline belongs to a member.")
+    return account_id
+
+
+def _to_proto(entry: Entry) -> timeline_pb2.TimelineEntry:
+    return timeline_pb2.TimelineEntry(
+        entry_id=entry.entry_id,
+        author_id=entry.author_id,
+        kind=timeline_pb2.EntryKind.ValueType(kind_of(entry.entry_id).value),
+    )
+
+
+def timeline_service(servicer: TimelineServicer) -> Service:
+    """Return the service for a server, with who may call what."""
+    operator = frozenset({caller.OPERATOR})
+    return Service(
+        name="kodama.timeline.v1.TimelineService",
+        add=lambda server: timeline_service_pb2_grpc.add_TimelineServiceServicer_to_server(servicer, server),
+        callers={
+            "ListHomeEntries": frozenset({caller.GATEWAY}),
+            "ExplainHome": operator,
+            "ListHomes": operator,
+            "VerifyHome": operator,
+            "RebuildHome": operator,
+            "TrimEntries": operator,
+        },
+        methods=method_names(pb.DESCRIPTOR.services_by_name["TimelineService"]),
+    )

@@ -1,0 +1,301 @@
+"""Every SQL text of this service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from psycopg.rows import class_row
+
+from chassis.database import Connection
+from chassis.ids import TIME_SHIFT
+from chassis.paging import Page
+from services.timeline.domain import NEVER_PUSHED, Entry, Home
+from services.timeline.rows import Ids, to_copy
+
+PUSH_MARGIN_MS = 10_000
+"""How far ahead pushing begins after an activation: more than the clocks of two databases may differ."""
+
+
+async def read_home(
+    conn: Connection, account_id: int, page: Page, dormant_days: int
+) -> tuple[Home | None, list[Entry]]:
+    """Return a member's home and a page of what has been pushed to it, from one snapshot; no home: has never read."""
+    newest = """
+        WITH home AS (
+            SELECT account_id, greatest(pushed_from, floor_id) AS pushed_from,
+                active_at < now() - interval '1 hour' AS is_stale,
+                active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,
+                ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors
+            FROM homes CROSS JOIN retention WHERE account_id = %(account_id)s
+        )
+        SELECT h.pushed_from, h.is_stale, h.is_dormant, h.pulled_authors, e.entry_id, e.author_id
+        FROM home AS h LEFT JOIN LATERAL (
+            SELECT entry_id, author_id FROM entries
+            WHERE account_id = h.account_id AND entry_id >= h.pushed_from
+              AND entry_id < %(below)s AND entry_id > %(above)s
+            ORDER BY entry_id DESC LIMIT %(limit)s
+        ) AS e ON true
+        """
+    oldest = """
+        WITH home AS (
+            SELECT account_id, greatest(pushed_from, floor_id) AS pushed_from,
+                active_at < now() - interval '1 hour' AS is_stale,
+                active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,
+                ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors
+            FROM homes CROSS JOIN retention WHERE account_id = %(account_id)s
+        )
+        SELECT h.pushed_from, h.is_stale, h.is_dormant, h.pulled_authors, e.entry_id, e.author_id
+        FROM home AS h LEFT JOIN LATERAL (
+            SELECT entry_id, author_id FROM entries
+            WHERE account_id = h.account_id AND entry_id >= h.pushed_from
+              AND entry_id < %(below)s AND entry_id > %(above)s
+            ORDER BY entry_id ASC LIMIT %(limit)s
+        ) AS e ON true
+        """
+    cursor = await conn.execute(
+        oldest if page.upwards else newest,
+        {"account_id": account_id, "dormant_days": dormant_days, **page.parameters()},
+    )
+    rows = await cursor.fetchall()
+    if not rows:
+        return None, []
+    pushed_from, is_stale, is_dormant, pulled_authors = rows[0][:4]
+    home = Home(pushed_from, is_stale, is_dormant, tuple(pulled_authors))
+    return home, [Entry(row[4], row[5]) for row in rows if row[4] is not None]
+
+
+async def note_read(conn: Connection, account_id: int) -> None:
+    """Keep a member active."""
+    await conn.execute("UPDATE homes SET active_at = now() WHERE account_id = %s", (account_id,))
+
+
+async def show_to_fan_outs(conn: Connection, account_ids: Sequence[int]) -> None:
+    """Begin to push to members, in the caller's transaction; until `begin_pushing` nothing that was pushed to them is relied on."""
+    await conn.execute(
+        "INSERT INTO homes (account_id, pushed_from) SELECT id, %s FROM unnest(%s::bigint[]) AS a(id) ORDER BY id"
+        " ON CONFLICT (account_id) DO UPDATE SET pushed_from = excluded.pushed_from, active_at = now()",
+        (NEVER_PUSHED, list(account_ids)),
+    )
+
+
+async def distrust_pushed(conn: Connection, account_ids: Sequence[int]) -> list[int]:
+    """Rely on nothing that was pushed to these members until now, in the caller's transaction; return who has a home at all."""
+    cursor = await conn.execute(
+        "UPDATE homes SET pushed_from = %s WHERE account_id = ANY(%s) RETURNING account_id",
+        (NEVER_PUSHED, list(account_ids)),
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def begin_pushing(conn: Connection, account_ids: Sequence[int]) -> None:
+    """Set the id from which on everything is pushed to members whom fan-outs see already: a margin ahead of the clock.
+
+    Call it after the transaction of `show_to_fan_outs` has been committed: then a fan-out that did not see a member was of a post that is
+    older than the commit, and so has a smaller id.
+    """
+    await conn.execute(
+        "UPDATE homes SET pushed_from = ((extract(epoch FROM clock_timestamp()) * 1000)::bigint + %s) << %s"
+        " WHERE account_id = ANY(%s) AND pushed_from = %s",
+        (PUSH_MARGIN_MS, TIME_SHIFT, list(account_ids), NEVER_PUSHED),
+    )
+
+
+async def find_pushed_from(conn: Connection, account_id: int) -> int | None:
+    """Return from which id on a member is pushed, as it is stored; None where the member has no home or nothing is pushed."""
+    cursor = await conn.execute(
+        "SELECT pushed_from FROM homes WHERE account_id = %s AND pushed_from < %s", (account_id, NEVER_PUSHED)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
+async def lower_pushed_from(conn: Connection, account_id: int, before: int, after: int) -> None:
+    """Note that a member is pushed from further back on, unless that was changed meanwhile."""
+    await conn.execute(
+        "UPDATE homes SET pushed_from = %s WHERE account_id = %s AND pushed_from = %s", (after, account_id, before)
+    )
+
+
+async def list_active(conn: Connection, account_ids: Ids, dormant_days: int) -> Ids:
+    """Return which of these accounts are pushed to, in no order."""
+    async with conn.cursor(binary=True) as cursor:
+        await cursor.execute(
+            "SELECT array_agg(account_id) FROM homes"
+            " WHERE account_id = ANY(%b::bigint[]) AND active_at > now() - make_interval(days => %s)",
+            (account_ids.tolist(), dormant_days),
+        )
+        row = await cursor.fetchone()
+    return np.array(row[0] if row and row[0] else [], dtype=np.int64)
+
+
+async def claim_deliveries(conn: Connection, entry_ids: Sequence[int]) -> set[int]:
+    """Mark posts as fanned out, in the caller's transaction, and return those that were not yet.
+
+    Whoever is fanning one of them out at this moment is waited for. Posts below the retention's floor are not returned: nothing is stored
+    of them.
+    """
+    cursor = await conn.execute(
+        "INSERT INTO deliveries (entry_id) SELECT id FROM unnest(%s::bigint[]) AS entry(id) CROSS JOIN retention"
+        " WHERE id >= floor_id ORDER BY id ON CONFLICT DO NOTHING RETURNING entry_id",
+        (list(entry_ids),),
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+async def copy_entries(conn: Connection, rows: Ids) -> None:
+    """Write rows (account, entry, author), sorted by key, the fastest way there is.
+
+    Raises psycopg's UniqueViolation where one is there already, CheckViolation where there is no partition for one.
+    """
+    async with (
+        conn.cursor() as cursor,
+        cursor.copy("COPY entries (account_id, entry_id, author_id) FROM STDIN (FORMAT binary)") as copy,
+    ):
+        await copy.write(to_copy(rows))
+
+
+async def insert_entries(conn: Connection, rows: Ids) -> int:
+    """Write those rows (account, entry, author) that are not there and not below the retention's floor; return how many.
+
+    Raises CheckViolation where there is no partition for one.
+    """
+    cursor = await conn.execute(
+        "INSERT INTO entries (account_id, entry_id, author_id)"
+        " SELECT account_id, entry_id, author_id"
+        " FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[]) AS r(account_id, entry_id, author_id)"
+        " CROSS JOIN retention WHERE entry_id >= floor_id ORDER BY account_id, entry_id ON CONFLICT DO NOTHING",
+        [column.tolist() for column in rows.T],
+    )
+    return cursor.rowcount
+
+
+async def ensure_partitions(conn: Connection) -> None:
+    """Make the partitions of the coming weeks where they are missing."""
+    await conn.execute("SELECT ensure_partitions()")
+
+
+async def mark_pulled(conn: Connection, author_ids: Sequence[int]) -> None:
+    """Have these authors' posts pulled by their readers, from now on and for good."""
+    await conn.execute(
+        "INSERT INTO pulled_authors (author_id) SELECT id FROM unnest(%s::bigint[]) AS a(id) ORDER BY id"
+        " ON CONFLICT DO NOTHING",
+        (list(author_ids),),
+    )
+
+
+async def list_pushed_from(conn: Connection, account_ids: Sequence[int], dormant_days: int) -> dict[int, int]:
+    """Return from which id on each of those accounts is pushed that are pushed to at all."""
+    cursor = await conn.execute(
+        "SELECT account_id, greatest(pushed_from, floor_id) FROM homes CROSS JOIN retention"
+        " WHERE account_id = ANY(%s) AND pushed_from < %s AND active_at > now() - make_interval(days => %s)",
+        (list(account_ids), NEVER_PUSHED, dormant_days),
+    )
+    return dict(await cursor.fetchall())
+
+
+async def delete_entries(conn: Connection, entry_id: int, account_ids: Sequence[int]) -> int:
+    """Delete one entry from the home timelines of these accounts; return from how many."""
+    cursor = await conn.execute(
+        "DELETE FROM entries WHERE entry_id = %s AND account_id = ANY(%s)", (entry_id, list(account_ids))
+    )
+    return cursor.rowcount
+
+
+async def lock_homes(conn: Connection, account_ids: Sequence[int]) -> None:
+    """Keep all upkeep of these home timelines apart until the transaction ends. Readers and fan-outs are not held up."""
+    for account_id in sorted(set(account_ids)):  # always in this order, so that two can never wait for each other
+        await conn.execute("SELECT pg_advisory_xact_lock(%s)", (account_id,))
+
+
+async def now_id(conn: Connection) -> int:
+    """Return the smallest id that can be made at this moment of the database's clock."""
+    cursor = await conn.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint << %s", (TIME_SHIFT,))
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def delete_author(conn: Connection, account_id: int, author_id: int, below_id: int) -> int:
+    """Delete an author's entries with ids below a bound from one home timeline; return how many."""
+    cursor = await conn.execute(
+        "DELETE FROM entries WHERE account_id = %s AND author_id = %s AND entry_id < %s",
+        (account_id, author_id, below_id),
+    )
+    return cursor.rowcount
+
+
+async def delete_of_account(conn: Connection, account_id: int, entry_ids: Sequence[int]) -> None:
+    """Delete some entries of one home timeline."""
+    await conn.execute(
+        "DELETE FROM entries WHERE account_id = %s AND entry_id = ANY(%s)", (account_id, list(entry_ids))
+    )
+
+
+async def delete_below(conn: Connection, account_id: int, below_id: int) -> None:
+    """Delete the entries of one home timeline with ids below a bound."""
+    await conn.execute("DELETE FROM entries WHERE account_id = %s AND entry_id < %s", (account_id, below_id))
+
+
+async def list_entries(conn: Connection, account_id: int, from_id: int, below_id: int, limit: int) -> list[Entry]:
+    """Return what has been pushed to an account, with ids from one bound to below another, newest first."""
+    async with conn.cursor(row_factory=class_row(Entry)) as cursor:
+        await cursor.execute(
+            "SELECT entry_id, author_id FROM entries WHERE account_id = %s AND entry_id >= %s AND entry_id < %s"
+            " ORDER BY entry_id DESC LIMIT %s",
+            (account_id, from_id, below_id, limit),
+        )
+        return await cursor.fetchall()
+
+
+@dataclass(frozen=True)
+class HomeFacts:
+    """What is stored about a home timeline."""
+
+    pushed_from: int
+    active_at: datetime
+    is_dormant: bool
+    pushed_entries: int
+    pulled_authors: list[int]
+
+
+async def describe_home(conn: Connection, account_id: int, dormant_days: int) -> HomeFacts | None:
+    """Return what is stored about a home timeline; None for who has never read."""
+    async with conn.cursor(row_factory=class_row(HomeFacts)) as cursor:
+        await cursor.execute(
+            "SELECT CASE WHEN pushed_from = %(never)s THEN pushed_from ELSE greatest(pushed_from, floor_id) END AS pushed_from,"
+            " active_at, active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,"
+            " (SELECT count(*) FROM entries AS e"
+            "  WHERE e.account_id = h.account_id AND e.entry_id >= greatest(pushed_from, floor_id)) AS pushed_entries,"
+            " ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors"
+            " FROM homes AS h CROSS JOIN retention WHERE account_id = %(account_id)s",
+            {"account_id": account_id, "dormant_days": dormant_days, "never": NEVER_PUSHED},
+        )
+        return await cursor.fetchone()
+
+
+async def list_homes(conn: Connection, after_id: int, limit: int) -> list[int]:
+    """Return accounts that have a home, ascending, with ids above one."""
+    cursor = await conn.execute(
+        "SELECT account_id FROM homes WHERE account_id > %s ORDER BY account_id LIMIT %s", (after_id, limit)
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def raise_floor(conn: Connection, keep_days: int) -> int:
+    """Rely on nothing that is older than so many days, to the partition, and return the floor."""
+    cursor = await conn.execute(
+        "UPDATE retention SET floor_id = greatest(floor_id, partition_start(%s)) RETURNING floor_id", (keep_days,)
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def drop_partitions(conn: Connection, floor_id: int) -> int:
+    """Drop the partitions below the floor, and the markers of what was in them; return how many partitions."""
+    await conn.execute("DELETE FROM deliveries WHERE entry_id < %s", (floor_id,))
+    cursor = await conn.execute("SELECT drop_partitions_below(%s)", (floor_id,))
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])

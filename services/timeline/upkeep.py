@@ -1,0 +1,95 @@
+"""Use cases that keep the index close to the truth. Reads are exact without them; with them they are cheap."""
+
+from collections.abc import Sequence
+
+from chassis.database import Connection, Pool, connection, transaction
+from chassis.ids import first_id_at
+from chassis.paging import Page
+from services.timeline import store
+from services.timeline.activation import have_filled
+from services.timeline.clients import Friends, Publications
+from services.timeline.domain import lowest_complete
+from services.timeline.rows import rows_for
+from services.timeline.store import PUSH_MARGIN_MS
+
+FILL_ENTRIES = 400
+"""Ten pages of the largest size; who scrolls further is pulled."""
+
+
+class Upkeep:
+    """Backfill, fill, rebase, purge and retract."""
+
+    def __init__(self, pool: Pool, publications: Publications, friends: Friends, *, dormant_days: int) -> None:
+        self._pool = pool
+        self._publications = publications
+        self._friends = friends
+        self._dormant_days = dormant_days
+
+    async def backfill(self, account_id: int, friend_id: int) -> None:
+        """After a friendship has formed: give each of the two the other's posts as far back as their timeline is pushed."""
+        async with transaction(self._pool) as conn:
+            await store.lock_homes(conn, [account_id, friend_id])
+            pushed_from = await store.list_pushed_from(conn, [account_id, friend_id], self._dormant_days)
+            if not pushed_from or not await self._friends.are_friends(account_id, friend_id):
+                return
+            for reader, author in ((account_id, friend_id), (friend_id, account_id)):
+                if reader in pushed_from:
+                    await self._push_all(conn, reader, [author], above=pushed_from[reader] - 1)
+
+    async def fill(self, account_id: int) -> None:
+        """After a member has begun or begun again to read: push the last pages, so that they need not be pulled any more."""
+        async with transaction(self._pool) as conn:
+            await store.lock_homes(conn, [account_id])
+            pushed_from = await store.find_pushed_from(conn, account_id)
+            if pushed_from is None:
+                return
+            friends = (await self._friends.of([account_id])).get(account_id, [])
+            page = Page(below=pushed_from, above=0, limit=FILL_ENTRIES, upwards=False)
+            entries = await self._publications.pull(account_id, friends, page)
+            await store.insert_entries(conn, rows_for(account_id, entries))
+            is_all = len(entries) < FILL_ENTRIES
+            reached = 0 if is_all else lowest_complete(entries, FILL_ENTRIES)
+            await store.lower_pushed_from(conn, account_id, before=pushed_from, after=reached)
+
+    async def rebase(self, account_ids: Sequence[int]) -> None:
+        """After friendships came by import: rely on nothing that was pushed to these members until now, pull it instead."""
+        async with transaction(self._pool) as conn:
+            with_home = await store.distrust_pushed(conn, sorted(set(account_ids)))
+            await have_filled(conn, with_home)
+        async with connection(self._pool) as conn:
+            await store.begin_pushing(conn, with_home)
+
+    async def rebuild(self, account_id: int) -> bool:
+        """Rely on nothing that was pushed to a member, delete it, and push the last pages anew; tell whether the member has a home."""
+        await self.rebase([account_id])
+        async with transaction(self._pool) as conn:
+            await store.lock_homes(conn, [account_id])
+            pushed_from = await store.find_pushed_from(conn, account_id)
+            if pushed_from is None:
+                return False
+            await store.delete_below(conn, account_id, pushed_from)
+        return True
+
+    async def _push_all(self, conn: Connection, reader: int, authors: Sequence[int], *, above: int) -> None:
+        async for entries in self._publications.pull_pages(reader, authors, above=above):
+            await store.insert_entries(conn, rows_for(reader, entries))
+
+    async def purge(self, account_id: int, friend_id: int) -> None:
+        """After a friendship has ended: clear what each has of the other, unless they are friends again.
+
+        Only what is older than the look at the friendship goes, so that whatever a new friendship brings stays.
+        """
+        async with transaction(self._pool) as conn:
+            await store.lock_homes(conn, [account_id, friend_id])
+            below_id = await store.now_id(conn) - first_id_at(PUSH_MARGIN_MS)
+            if await self._friends.are_friends(account_id, friend_id):
+                return
+            await store.delete_author(conn, account_id, friend_id, below_id)
+            await store.delete_author(conn, friend_id, account_id, below_id)
+
+    async def retract(self, entry_id: int, author_id: int) -> None:
+        """After a post was deleted: clear it from the home timelines of its author's friends."""
+        friends = (await self._friends.of([author_id])).get(author_id, [])
+        if friends:
+            async with connection(self._pool) as conn:
+                await store.delete_entries(conn, entry_id, friends)

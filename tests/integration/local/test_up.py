@@ -1,0 +1,223 @@
+"""The life of `make up`, with stand-ins for the application and all else real."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from deploy.local import processes
+from deploy.local.network import PORT_NAMES, find_network
+from deploy.local.postgres import Postgres
+from deploy.local.rabbitmq_software import RabbitMQSoftware
+from deploy.local.state import CHECKOUT, State, open_state
+from deploy.local.up import clean
+
+SCRIPT = Path(__file__).with_name("up_with_standins.py")
+READY = "Kodama runs at (http://[0-9.:]+)"
+
+
+@dataclass
+class Up:
+    """One run of `make up` in a process of its own, without a terminal."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    state: State
+
+    def wait_for(self, pattern: str, seconds: float = 40) -> re.Match[str]:
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.output.read_text())):
+            assert time.monotonic() < deadline, self.output.read_text()
+            assert self.process.poll() is None, self.output.read_text()
+            time.sleep(0.02)
+        return found
+
+    def end(self, *signals: signal.Signals, seconds: float = 40) -> int:
+        for each in signals:
+            self.process.send_signal(each)
+            time.sleep(0.2)
+        return self.process.wait(timeout=seconds)
+
+    def database(self) -> str:
+        network = find_network(self.state)
+        assert network is not None
+        return network["KODAMA_DATABASE_URL"]
+
+    def running(self) -> list[psutil.Process]:
+        return processes.marked(self.state.secrets().instance)
+
+    def pids(self, part: str) -> list[int]:
+        return [each.pid for each in self.running() if part in " ".join(each.cmdline())]
+
+
+Begin = Callable[..., Up]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "state"
+    assert clean(lambda _: None, {"KODAMA_STATE_DIR": str(tmp_path / "state")}) == 0
+
+
+@pytest.fixture
+def begin(folder: Path, tmp_path: Path) -> Iterator[Begin]:
+    begun: list[Up] = []
+
+    def begin(*names: str, broker: str = "pgmq", **environ: str) -> Up:
+        output = tmp_path / f"output-{len(begun)}"
+        environment = {**os.environ, "KODAMA_STATE_DIR": str(folder), "KODAMA_BROKER": broker, **environ}
+        environment |= {"PYTHONPATH": str(CHECKOUT), "CI": "true"}
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, str(SCRIPT), str(tmp_path / "trace"), *(names or ("status", "gateway"))],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        begun.append(Up(process, output, open_state({"KODAMA_STATE_DIR": str(folder)})))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        if each.process.poll() is None:
+            each.end(signal.SIGTERM)
+
+
+def assert_nothing_is_left(up: Up) -> None:
+    assert up.running() == []
+    assert processes.listening_addresses(up.state.recall("ports").values()) == set()
+    assert find_network(up.state) is None
+
+
+def test_ctrl_c_leaves_no_process_and_no_port_and_the_data_stays(
+    begin: Begin, tmp_path: Path, rabbitmq_software: RabbitMQSoftware
+) -> None:
+    up = begin(broker="rabbitmq")
+    address = up.wait_for(READY)[1]
+    assert httpx.get(f"{address}/health").is_success
+    assert len(processes.listening_addresses(up.state.recall("ports").values())) >= 1
+    assert {each.name() for each in up.running()} >= {"beam.smp", "epmd", "postgres"}
+    assert up.end(signal.SIGINT) == 0
+    assert_nothing_is_left(up)
+    order = re.findall(r"Stopping ([a-z, ]+?) …", up.output.read_text())
+    assert order == ["gateway", "status", "rabbitmq", "epmd", "postgres"]
+    assert [line.split()[:2] for line in (tmp_path / "trace").read_text().splitlines()[-2:]] == [
+        ["ended", "gateway"],
+        ["ended", "status"],
+    ]
+
+    again = begin()
+    assert again.wait_for(READY)[1] == address  # the ports of last time
+    with psycopg.connect(again.database()) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (2,)
+    assert "Filling" not in again.output.read_text()
+    assert again.end(signal.SIGTERM) == 0
+    assert_nothing_is_left(again)
+
+
+def test_what_dies_is_started_again_and_a_second_network_is_refused(begin: Begin) -> None:
+    up = begin()
+    address = up.wait_for(READY)[1]
+    (pid,) = up.pids("standin.py status")
+    os.kill(pid, signal.SIGKILL)
+    up.wait_for("status ended and was started again")
+    assert up.pids("standin.py status") != [pid]
+
+    second = begin()
+    assert second.process.wait(timeout=20) == 1
+    assert f"already runs at {address} (pid {up.process.pid})" in second.output.read_text()
+    assert httpx.get(f"{address}/health").is_success
+    refused: list[str] = []
+    assert clean(refused.append, {"KODAMA_STATE_DIR": str(up.state.root)}) == 1
+    assert "already runs" in refused[0]
+
+
+def test_orphans_of_a_killed_network_are_stopped_by_the_next(begin: Begin, rabbitmq_software: RabbitMQSoftware) -> None:
+    up = begin(broker="rabbitmq")
+    up.wait_for(READY)
+    supervisors = [each for each in up.running() if "supervisor.supervisord" in each.cmdline()]
+    up.process.kill()
+    up.process.wait()
+    for each in supervisors:
+        each.kill()
+        each.wait(timeout=5)
+    orphans = up.running()
+    assert len(orphans) >= 5
+
+    again = begin()
+    again.wait_for(r"Stopping \d+ processes that an earlier run left")
+    again.wait_for(READY)
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in orphans)
+    with psycopg.connect(again.database()) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (2,)
+    assert again.end(signal.SIGINT) == 0
+    assert_nothing_is_left(again)
+
+
+def test_a_process_that_cannot_start_is_named_with_its_log(begin: Begin) -> None:
+    up = begin("gateway", "broken")
+    assert up.process.wait(timeout=40) == 1
+    output = up.output.read_text()
+    assert "The network did not start: broken failed." in output
+    assert "it is broken on purpose" in output
+    assert_nothing_is_left(up)
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_stubborn_process(begin: Begin) -> None:
+    up = begin("gateway", "stubborn")
+    up.wait_for(READY)
+    begun = time.monotonic()
+    assert up.end(signal.SIGINT, signal.SIGINT) == 0
+    assert time.monotonic() - begun < 10
+    assert_nothing_is_left(up)
+
+
+def test_ctrl_c_while_it_starts_stops_what_was_started(begin: Begin) -> None:
+    up = begin()
+    up.wait_for("PostgreSQL is ready")
+    assert up.end(signal.SIGINT) == 0
+    assert READY not in up.output.read_text()
+    assert_nothing_is_left(up)
+
+
+def test_uses_the_servers_of_the_user(begin: Begin, postgres: Postgres) -> None:
+    up = begin(KODAMA_DATABASE_URL=postgres.url, KODAMA_BROKER_URL="amqp://guest@127.0.0.1:1/")
+    up.wait_for(READY)
+    assert up.database() == postgres.url
+    names = {each.name() for each in up.running()}
+    assert not names & {"postgres", "beam.smp", "epmd"}
+    assert set(PORT_NAMES) == set(up.state.recall("ports"))
+    assert up.end(signal.SIGINT) == 0
+    assert_nothing_is_left(up)
+
+
+def test_an_unreachable_database_of_the_user_is_a_sentence_without_the_password(begin: Begin) -> None:
+    up = begin(KODAMA_DATABASE_URL="postgresql://me:hidden@127.0.0.1:1/mine")
+    assert up.process.wait(timeout=20) == 1
+    output = up.output.read_text()
+    assert "KODAMA_DATABASE_URL names cannot be used" in output
+    assert "hidden" not in output
+    assert_nothing_is_left(up)
+
+
+def test_a_killed_supervisor_ends_the_network_in_order(begin: Begin) -> None:
+    up = begin()
+    up.wait_for(READY)
+    (supervisord,) = up.pids("supervisor.supervisord")
+    os.kill(supervisord, signal.SIGKILL)
+    assert up.process.wait(timeout=20) == 1
+    assert "The supervisor was killed" in up.output.read_text()
+    assert_nothing_is_left(up)

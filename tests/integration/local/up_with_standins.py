@@ -1,0 +1,50 @@
+"""`make up` with stand-ins, for tests: `python up_with_standins.py TRACE NAME…`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psycopg
+
+from deploy.local.command import Command
+from deploy.local.up import run
+
+STANDIN = Path(__file__).with_name("standin.py")
+trace, *names = sys.argv[1:]
+
+
+def commands(environment: Mapping[str, str]) -> Sequence[Command]:
+    port = environment["KODAMA_GATEWAY_ADDRESS"].rpartition(":")[2]
+    return [
+        Command(
+            name=name,
+            argv=[sys.executable, str(STANDIN), name, *([port] if name == "gateway" else [])],
+            env={**environment, "TRACE": trace},
+            group=name,
+            priority=900 if name == "gateway" else 500,
+            stop_seconds=20,
+        )
+        for name in names
+    ]
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    with psycopg.connect(environment["KODAMA_DATABASE_URL"]) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (run integer GENERATED ALWAYS AS IDENTITY)")
+        connection.execute("INSERT INTO kept DEFAULT VALUES")
+
+
+def seed(environment: Mapping[str, str]) -> None:
+    with psycopg.connect(environment["KODAMA_DATABASE_URL"]) as connection:
+        connection.execute("CREATE TABLE seeded ()")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(run(commands, migrate=migrate, seed=seed, say=say))

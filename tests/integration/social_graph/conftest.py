@@ -1,0 +1,210 @@
+"""A running social_graph beside an account service that knows whom the test says."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+from google.protobuf.message import Message
+from kodama.account.v1 import account_pb2, account_service_pb2, account_service_pb2_grpc
+from kodama.social_graph.v1 import social_graph_pb2 as graph_pb
+from kodama.social_graph.v1 import social_graph_service_pb2 as pb
+from kodama.social_graph.v1 import social_graph_service_pb2_grpc as pb_grpc
+from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
+from kodama.social_graph.v1 import suggestion_service_pb2_grpc as suggestion_pb_grpc
+from psycopg.rows import TupleRow
+
+from chassis import caller
+from chassis.database import Pool, make_pool
+from chassis.rpc import Server, Service, call, call_stream, method_names, open_channel
+from chassis.settings import Settings
+from tests.conftest import Running
+
+SECONDS = 20
+Answer = TypeVar("Answer", bound=Message)
+
+
+class KnownAccounts(account_service_pb2_grpc.AccountServiceServicer):
+    """An account service of one RPC."""
+
+    def __init__(self) -> None:
+        self.known = set(range(1, 2001))
+
+    async def BatchGetAccounts(
+        self, request: account_service_pb2.BatchGetAccountsRequest, context: Any
+    ) -> account_service_pb2.BatchGetAccountsResponse:
+        assert len(request.account_ids) <= 1000
+        accounts = [account_pb2.Account(id=an_id) for an_id in request.account_ids if an_id in self.known]
+        return account_service_pb2.BatchGetAccountsResponse(accounts=accounts)
+
+
+@pytest.fixture
+async def accounts(settings: Settings) -> AsyncIterator[KnownAccounts]:
+    """Knows the members 1 to 2,000; a test may change `known`."""
+    servicer = KnownAccounts()  # type: ignore[abstract]  # the other RPCs are not called
+    methods = method_names(account_service_pb2.DESCRIPTOR.services_by_name["AccountService"])
+    service = Service(
+        name="kodama.account.v1.AccountService",
+        add=lambda server: account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server),
+        callers={name: frozenset({caller.SOCIAL_GRAPH}) for name in methods},
+        methods=methods,
+    )
+    server = Server(settings.address("account"), settings.derive("rpc"), [service])
+    await server.start()
+    yield servicer
+    await server.stop(0)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Calls social_graph as the gateway does, or as another role."""
+
+    settings: Settings
+    stub: "pb_grpc.SocialGraphServiceAsyncStub"
+    suggestions: "suggestion_pb_grpc.SuggestionServiceAsyncStub"
+
+    def signer(self, role: str) -> caller.Signer:
+        return caller.Signer(role, self.settings.derive("rpc"))
+
+    async def ask(self, account_id: int, target_id: int) -> graph_pb.Relationship:
+        request = pb.RequestFriendshipRequest(account_id=account_id, target_id=target_id)
+        return (await self._call(self.stub.RequestFriendship, request)).relationship
+
+    async def accept(self, account_id: int, requester_id: int) -> graph_pb.Relationship:
+        request = pb.AcceptFriendRequestRequest(account_id=account_id, requester_id=requester_id)
+        return (await self._call(self.stub.AcceptFriendRequest, request)).relationship
+
+    async def reject(self, account_id: int, requester_id: int) -> graph_pb.Relationship:
+        request = pb.RejectFriendRequestRequest(account_id=account_id, requester_id=requester_id)
+        return (await self._call(self.stub.RejectFriendRequest, request)).relationship
+
+    async def end(self, account_id: int, target_id: int) -> graph_pb.Relationship:
+        request = pb.EndFriendshipRequest(account_id=account_id, target_id=target_id)
+        return (await self._call(self.stub.EndFriendship, request)).relationship
+
+    async def block(self, account_id: int, target_id: int) -> graph_pb.Relationship:
+        request = pb.BlockRequest(account_id=account_id, target_id=target_id)
+        return (await self._call(self.stub.Block, request)).relationship
+
+    async def unblock(self, account_id: int, target_id: int) -> graph_pb.Relationship:
+        request = pb.UnblockRequest(account_id=account_id, target_id=target_id)
+        return (await self._call(self.stub.Unblock, request)).relationship
+
+    async def befriend(self, account_id: int, friend_id: int) -> None:
+        await self.ask(account_id, friend_id)
+        await self.accept(friend_id, account_id)
+
+    async def relate(
+        self, viewer_id: int, account_ids: Iterable[int], *, with_friends_of_friends: bool = False
+    ) -> dict[int, graph_pb.Relationship]:
+        request = pb.RelateRequest(
+            viewer_id=viewer_id, account_ids=account_ids, with_friends_of_friends=with_friends_of_friends
+        )
+        response = await self._call(self.stub.Relate, request)
+        assert len(response.relationships) == len(set(request.account_ids))
+        return {relationship.account_id: relationship for relationship in response.relationships}
+
+    async def friend_ids(self, account_ids: Iterable[int]) -> dict[int, list[int]]:
+        request = pb.StreamFriendIdsRequest(account_ids=account_ids)
+        stream = call_stream(self.stub.StreamFriendIds, request, self.signer(caller.TIMELINE), timeout_seconds=SECONDS)
+        parts = [part async for part in stream]
+        assert len(parts) == len({part.account_id for part in parts})
+        return {part.account_id: list(part.friend_ids) for part in parts}
+
+    async def counts(self, account_ids: Iterable[int]) -> dict[int, int]:
+        request = pb.BatchCountFriendsRequest(account_ids=account_ids)
+        return dict((await self._call(self.stub.BatchCountFriends, request)).counts)
+
+    async def form(self, pairs: Iterable[tuple[int, int]]) -> int:
+        request = pb.BatchImportFriendshipsRequest(
+            friendships=[graph_pb.Friendship(account_id=a, friend_id=b) for a, b in pairs]
+        )
+        response = await call(
+            self.stub.BatchImportFriendships, request, self.signer(caller.OPERATOR), timeout_seconds=SECONDS
+        )
+        return response.formed
+
+    async def suggested(self, account_id: int, limit: int = 50) -> list[graph_pb.Suggestion]:
+        request = suggestion_pb.ListSuggestionsRequest(account_id=account_id, limit=limit)
+        return list((await self._call(self.suggestions.ListSuggestions, request)).suggestions)
+
+    async def dismiss(self, account_id: int, target_id: int) -> None:
+        request = suggestion_pb.DismissSuggestionRequest(account_id=account_id, target_id=target_id)
+        await self._call(self.suggestions.DismissSuggestion, request)
+
+    async def queue_all(self) -> suggestion_pb.RefreshSuggestionsResponse:
+        return await call(
+            self.suggestions.RefreshSuggestions,
+            suggestion_pb.RefreshSuggestionsRequest(),
+            self.signer(caller.OPERATOR),
+            timeout_seconds=SECONDS,
+        )
+
+    async def progress(self) -> suggestion_pb.GetSuggestionProgressResponse:
+        return await call(
+            self.suggestions.GetSuggestionProgress,
+            suggestion_pb.GetSuggestionProgressRequest(),
+            self.signer(caller.OPERATOR),
+            timeout_seconds=SECONDS,
+        )
+
+    async def _call(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        return await call(method, request, self.signer(caller.GATEWAY), timeout_seconds=SECONDS)
+
+
+@pytest.fixture
+async def graph(settings: Settings, running: Running, accounts: KnownAccounts) -> AsyncIterator[Graph]:
+    """The service, running."""
+    async with running("social_graph"):
+        channel = open_channel(settings.address("social_graph"), "kodama.social_graph.v1.SocialGraphService")
+        yield Graph(
+            settings, pb_grpc.SocialGraphServiceStub(channel), suggestion_pb_grpc.SuggestionServiceStub(channel)
+        )
+        await channel.close()
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    """The service's own connections, for what runs in its workers."""
+    async with make_pool(settings.service_database_url("social_graph"), size=2, application="tests") as opened:
+        yield opened
+
+
+class Sql:
+    """Looks at the tables as the service's role."""
+
+    def __init__(self, conn: psycopg.Connection[TupleRow]) -> None:
+        self._conn = conn
+
+    def rows(self, query: Any, *parameters: Any) -> list[TupleRow]:
+        return self._conn.execute(query, parameters).fetchall()
+
+    def run(self, statement: Any, *parameters: Any) -> None:
+        self._conn.execute(statement, parameters)
+
+    def edges(self) -> set[tuple[int, int]]:
+        return set(self.rows("SELECT account_id, friend_id FROM friendships"))
+
+    def requests(self) -> set[tuple[int, int]]:
+        return set(self.rows("SELECT requester_id, target_id FROM friend_requests"))
+
+    def work(self, task: str) -> list[dict[str, int]]:
+        return [payload for (payload,) in self.rows("SELECT payload FROM ledger WHERE task = %s ORDER BY id", task)]
+
+    def check_counts(self) -> None:
+        """The counters are what the friendships add up to, and the friendships are symmetric."""
+        wrong = self.rows(
+            "SELECT account_id, friends_count FROM members WHERE friends_count <>"
+            " (SELECT count(*) FROM friendships WHERE friendships.account_id = members.account_id)"
+        )
+        assert wrong == []
+        edges = self.edges()
+        assert {(b, a) for a, b in edges} == edges
+        assert {a for a, _ in edges} <= {row[0] for row in self.rows("SELECT account_id FROM members")}
+
+
+@pytest.fixture
+def sql(settings: Settings) -> Iterator[Sql]:
+    with psycopg.connect(settings.service_database_url("social_graph"), autocommit=True) as conn:
+        yield Sql(conn)

@@ -1,0 +1,161 @@
+"""Home timelines against the truth in SQL, with the ledgers' work done late, twice, in any order, or never."""
+
+import random
+
+from tests.world import World
+
+
+async def test_a_friends_status_is_there_at_once_and_again_when_delivered(world: World) -> None:
+    ann, bob, eve = await world.members(3)
+    await world.befriend(ann, bob)
+    await world.drain()
+    await world.home(bob)  # from now on entries are pushed to Bob
+    world.settle_pushing()
+    posted = await world.post(ann)
+    assert await world.home(bob) == [posted]
+    assert world.pushed(bob) == []
+    await world.drain()
+    assert world.pushed(bob) == [posted]
+    assert await world.home(bob) == [posted]
+    assert await world.home(ann) == [posted]
+    assert await world.home(eve) == []
+
+
+async def test_nothing_is_pushed_to_who_never_reads(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    posted = await world.post(ann)
+    await world.drain()
+    assert world.pushed(bob) == []
+    assert await world.home(bob) == [posted]
+
+
+async def test_a_dormant_member_comes_back_to_a_full_page(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    await world.home(bob)
+    await world.drain()
+    world.settle_pushing()
+    world.query("UPDATE timeline.homes SET active_at = now() - interval '15 days' RETURNING 1")
+    missed = [await world.post(ann, f"{number}") for number in range(3)]
+    await world.drain()
+    assert world.pushed(bob) == []
+    assert await world.home(bob) == missed[::-1]
+    world.settle_pushing()
+    posted = await world.post(ann, "again")
+    await world.drain()
+    assert posted in world.pushed(bob)
+    assert await world.home(bob) == [posted, *missed[::-1]]
+
+
+async def test_unfriending_hides_at_once_and_befriending_again_shows_all(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    await world.home(bob)
+    world.settle_pushing()
+    first = await world.post(ann, "1")
+    await world.drain()
+    await world.unfriend(bob, ann)
+    assert await world.home(bob) == []
+    second = await world.post(ann, "2")
+    await world.befriend(bob, ann)
+    await world.drain(random.Random(7))
+    assert await world.home(bob) == [second, first]
+
+
+async def test_blocking_hides_at_once(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    await world.home(bob)
+    world.settle_pushing()
+    await world.post(ann)
+    await world.drain()
+    await world.block(ann, bob)
+    assert await world.home(bob) == []
+
+
+async def test_deleted_statuses_leave_no_gap_in_the_page(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    await world.home(bob)
+    world.settle_pushing()
+    posted = [await world.post(ann, f"{number}") for number in range(30)]
+    await world.drain()
+    for status_id in posted[5:25]:
+        await world.delete(ann, status_id)
+    assert await world.home(bob, limit=10) == [*posted[:24:-1], *posted[4::-1]]
+
+
+async def test_paging_down_and_up_visits_everything_once(world: World) -> None:
+    ann, bob, cid = await world.members(3)
+    await world.befriend(ann, bob)
+    old = [await world.post(ann, f"old {number}") for number in range(7)]
+    await world.home(bob)
+    world.settle_pushing()
+    await world.befriend(bob, cid)
+    new = [await world.post(author, f"new {n}") for n, author in enumerate((ann, bob, cid, bob, cid, ann))]
+    entry = await world.write(cid)
+    await world.drain(random.Random(1))
+    later = await world.post(cid, "open")
+    everything = [later, entry, *new[::-1], *old[::-1]]
+    assert world.true_home(bob) == everything
+    downwards: list[int] = []
+    while page := await world.home(bob, limit=3, max_id=downwards[-1] if downwards else 0):
+        downwards += page
+    assert downwards == everything
+    upwards: list[int] = []
+    while page := await world.home(bob, limit=3, min_id=upwards[0] if upwards else 1):
+        upwards = page + upwards
+    assert upwards == everything
+    assert await world.home(bob, since_id=new[3]) == everything[: everything.index(new[3])]
+
+
+async def test_others_private_diary_stays_private(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    own = await world.write(ann, visibility=4)
+    await world.drain()
+    assert await world.home(bob) == []
+    assert await world.home(ann) == [own]
+
+
+async def test_imported_friendships_show_old_posts_to_active_readers(world: World) -> None:
+    ann, bob, cid = await world.members(3)
+    await world.home(bob)
+    world.settle_pushing()
+    posted = [await world.post(ann), await world.post(cid)]
+    await world.drain()
+    await world.import_friendships([(ann, bob), (bob, cid)])
+    assert await world.home(bob) == posted[::-1]
+    await world.drain()
+    assert await world.home(bob) == posted[::-1]
+    world.settle_pushing()
+    posted.append(await world.post(ann))
+    await world.drain()
+    assert await world.home(bob) == posted[::-1]
+
+
+async def test_any_order_and_repetition_of_work_ends_in_the_same_page(world: World) -> None:
+    chance = random.Random(20091123)
+    members = await world.members(5)
+    for member in members[:3]:
+        await world.home(member)
+    world.settle_pushing()
+    for step in range(60):
+        left, right = chance.sample(members, 2)
+        match chance.choice(("befriend", "unfriend", "post", "post", "write")):
+            case "befriend":
+                await world.befriend(left, right)
+            case "unfriend":
+                await world.unfriend(left, right)
+            case "post":
+                await world.post(left)
+            case "write":
+                await world.write(left)
+        rows = world.open_work()
+        for work in chance.sample(rows, min(len(rows), 2)):
+            await world.do(work)
+            if chance.random() < 0.7:
+                world.strike(work)
+        for member in members:
+            assert await world.home(member) == world.true_home(member)[:40], f"after step {step}"

@@ -1,0 +1,215 @@
+"""A small network for tests: real services in this process, and the ledgers' work done by hand, when and as often as a test says."""
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+from kodama.account.v1 import account_service_pb2 as account_pb
+from kodama.account.v1 import account_service_pb2_grpc as account_grpc
+from kodama.blog.v1 import blog_entry_pb2
+from kodama.blog.v1 import blog_service_pb2 as blog_pb
+from kodama.blog.v1 import blog_service_pb2_grpc as blog_grpc
+from kodama.page.v1.window_pb2 import Window
+from kodama.social_graph.v1 import social_graph_pb2
+from kodama.social_graph.v1 import social_graph_service_pb2 as graph_pb
+from kodama.social_graph.v1 import social_graph_service_pb2_grpc as graph_grpc
+from kodama.status.v1 import status_pb2
+from kodama.status.v1 import status_service_pb2 as status_pb
+from kodama.status.v1 import status_service_pb2_grpc as status_grpc
+from kodama.timeline.v1 import timeline_service_pb2 as timeline_pb
+from kodama.timeline.v1 import timeline_service_pb2_grpc as timeline_grpc
+
+from chassis.caller import GATEWAY, OPERATOR, Signer
+from chassis.rpc import call, open_channel
+from chassis.settings import Settings
+from services.timeline.tasks import HANDLERS, UseCases
+from services.timeline.worker import open_use_cases
+
+SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Work:
+    """An open row of a ledger."""
+
+    producer: str
+    row_id: int
+    task: str
+    payload: dict[str, int]
+
+
+class World:
+    """What members and workers do in a test."""
+
+    def __init__(self, settings: Settings, use_cases: UseCases) -> None:
+        self.settings = settings
+        self.use_cases = use_cases
+        self._members = 0
+        self._truth = psycopg.connect(settings.database_url, autocommit=True)
+        self._gateway = Signer(GATEWAY, settings.derive("rpc"))
+        self._operator = Signer(OPERATOR, settings.derive("rpc"))
+        self._channels = {name: open_channel(settings.address(name), "") for name in ("account", "social_graph")}
+        self._channels |= {name: open_channel(settings.address(name), "") for name in ("status", "blog", "timeline")}
+        self.accounts = account_grpc.AccountServiceStub(self._channels["account"])
+        self.graph = graph_grpc.SocialGraphServiceStub(self._channels["social_graph"])
+        self.statuses = status_grpc.StatusServiceStub(self._channels["status"])
+        self.blogs = blog_grpc.BlogServiceStub(self._channels["blog"])
+        self.timelines = timeline_grpc.TimelineServiceStub(self._channels["timeline"])
+
+    async def close(self) -> None:
+        """Give the channels and the connection back."""
+        self._truth.close()
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def members(self, count: int) -> list[int]:
+        """Create members m0, m1, … and return their ids; a second call creates others."""
+        numbers = range(self._members, self._members + count)
+        self._members += count
+        accounts = [account_pb.ImportedAccount(handle=f"m{number}") for number in numbers]
+        request = account_pb.BatchImportAccountsRequest(accounts=accounts)
+        answer = await call(self.accounts.BatchImportAccounts, request, self._operator, timeout_seconds=SECONDS)
+        return [account.id for account in answer.accounts]
+
+    async def befriend(self, account_id: int, friend_id: int) -> None:
+        """Ask and accept."""
+        for asker, target in ((account_id, friend_id), (friend_id, account_id)):
+            request = graph_pb.RequestFriendshipRequest(account_id=asker, target_id=target)
+            await call(self.graph.RequestFriendship, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def import_friendships(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Form friendships in bulk."""
+        friendships = [social_graph_pb2.Friendship(account_id=left, friend_id=right) for left, right in pairs]
+        request = graph_pb.BatchImportFriendshipsRequest(friendships=friendships)
+        await call(self.graph.BatchImportFriendships, request, self._operator, timeout_seconds=SECONDS)
+
+    async def unfriend(self, account_id: int, friend_id: int) -> None:
+        """End the friendship."""
+        request = graph_pb.EndFriendshipRequest(account_id=account_id, target_id=friend_id)
+        await call(self.graph.EndFriendship, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def block(self, account_id: int, target_id: int) -> None:
+        """Block."""
+        request = graph_pb.BlockRequest(account_id=account_id, target_id=target_id)
+        await call(self.graph.Block, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def unblock(self, account_id: int, target_id: int) -> None:
+        """Unblock."""
+        request = graph_pb.UnblockRequest(account_id=account_id, target_id=target_id)
+        await call(self.graph.Unblock, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def post(self, account_id: int, text: str = "こんにちは", visibility: int = 0) -> int:
+        """Post a status; return its id."""
+        request = status_pb.CreateStatusRequest(
+            account_id=account_id, text=text, visibility=status_pb2.Visibility.ValueType(visibility)
+        )
+        answer = await call(self.statuses.CreateStatus, request, self._gateway, timeout_seconds=SECONDS)
+        return answer.status.id
+
+    async def write(self, account_id: int, visibility: int = 0) -> int:
+        """Publish a blog entry; return its id."""
+        request = blog_pb.CreateBlogEntryRequest(
+            account_id=account_id,
+            title="題",
+            text="本文",
+            visibility=blog_entry_pb2.Visibility.ValueType(visibility),
+        )
+        answer = await call(self.blogs.CreateBlogEntry, request, self._gateway, timeout_seconds=SECONDS)
+        return answer.blog_entry.id
+
+    async def delete(self, account_id: int, status_id: int) -> None:
+        """Delete a status."""
+        request = status_pb.DeleteStatusRequest(account_id=account_id, status_id=status_id)
+        await call(self.statuses.DeleteStatus, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def home(
+        self, account_id: int, *, limit: int = 40, max_id: int = 0, min_id: int = 0, since_id: int = 0
+    ) -> list[int]:
+        """Return the entry ids of a page of a home timeline."""
+        window = Window(limit=limit, max_id=max_id, min_id=min_id, since_id=since_id)
+        request = timeline_pb.ListHomeEntriesRequest(account_id=account_id, window=window)
+        answer = await call(self.timelines.ListHomeEntries, request, self._gateway, timeout_seconds=SECONDS)
+        return [entry.entry_id for entry in answer.entries]
+
+    def query(self, text: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Ask the database itself, as its administrator: the truth that services are held against."""
+        cursor = self._truth.execute(text.encode(), parameters or None)
+        while cursor.nextset():  # several statements: the last one answers
+            pass
+        return cursor.fetchall()
+
+    def true_home(self, account_id: int) -> list[int]:
+        """Return what the account's home timeline has to be, newest first, computed by SQL over all schemas."""
+        rows = self.query(
+            """
+            WITH authors AS (
+                SELECT %s::bigint AS id
+                UNION SELECT friend_id FROM social_graph.friendships WHERE account_id = %s
+            )
+            SELECT s.id FROM status.statuses AS s JOIN authors ON authors.id = s.account_id
+            UNION ALL
+            SELECT b.id FROM blog.blog_entries AS b JOIN authors ON authors.id = b.account_id
+            WHERE b.visibility <> 4 OR b.account_id = %s
+            ORDER BY 1 DESC
+            """,
+            account_id,
+            account_id,
+            account_id,
+        )
+        return [int(str(row[0])) for row in rows]
+
+    def pushed(self, account_id: int) -> list[int]:
+        """Return the ids of all entries pushed to an account, newest first."""
+        rows = self.query("SELECT entry_id FROM timeline.entries WHERE account_id = %s ORDER BY 1 DESC", account_id)
+        return [int(str(row[0])) for row in rows]
+
+    def open_work(self) -> list[Work]:
+        """Return all open rows of this service's tasks, in the order of their ledgers."""
+        rows = self.query(
+            """
+            SELECT 'social_graph', id, task, payload FROM social_graph.ledger WHERE starts_with(task, 'timeline.')
+            UNION ALL SELECT 'status', id, task, payload FROM status.ledger
+            UNION ALL SELECT 'blog', id, task, payload FROM blog.ledger
+            UNION ALL SELECT 'timeline', id, task, payload FROM timeline.ledger
+            ORDER BY 1, 2
+            """
+        )
+        return [Work(*row) for row in rows]  # type: ignore[arg-type]  # the columns of a Work
+
+    async def do(self, work: Work) -> None:
+        """Do what a row asks for, without striking it from its ledger: a delivery that may come again."""
+        await HANDLERS[work.task](self.use_cases, [work.payload])
+
+    def strike(self, work: Work) -> None:
+        """Delete a row whose effect is committed."""
+        self._truth.execute(f"DELETE FROM {work.producer}.ledger WHERE id = %s".encode(), (work.row_id,))
+
+    async def drain(self, chance: random.Random | None = None) -> None:
+        """Do and strike all open work, in a random order where a chance is given."""
+        rows = self.open_work()
+        if chance is not None:
+            chance.shuffle(rows)
+        for work in rows:
+            await self.do(work)
+            self.strike(work)
+
+    def settle_pushing(self) -> None:
+        """Let pushing to active members begin now instead of after the margin for clocks that differ."""
+        self._truth.execute(
+            "UPDATE timeline.homes"
+            " SET pushed_from = least(pushed_from, (extract(epoch FROM clock_timestamp()) * 1000)::bigint << 16)"
+            " WHERE pushed_from < 9223372036854775807"
+        )
+
+
+@asynccontextmanager
+async def open_world(settings: Settings) -> AsyncIterator[World]:
+    """Open the clients of a network whose services run already."""
+    async with open_use_cases(settings) as use_cases:
+        world = World(settings, use_cases)
+        try:
+            yield world
+        finally:
+            await world.close()
