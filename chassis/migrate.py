@@ -1,8 +1,8 @@
 """Migrations: numbered SQL files, forward only, each applied once in a transaction of its own.
 
-A service's schema holds, in `applied_migrations`, the name and checksum of every file. The files of the ground (ids, ledger) come
-first, under names that start with `chassis/`. An advisory lock keeps two runs apart; a file that was changed after it was
-applied is refused.
+A service's schema holds, in `applied_migrations`, the name and checksum of every file. The files of the ground (ids, ledger, idempotency
+keys) come first, under names that start with `chassis/`. An advisory lock keeps two runs apart; a file that was changed after it
+was applied is refused.
 """
 
 import hashlib
@@ -43,6 +43,7 @@ def list_migrations(service: str) -> list[Migration]:
     ground = [ROOT / "chassis/migrations/0001_ids.sql"]
     if service in PRODUCERS:
         ground.append(ROOT / "chassis/migrations/0002_ledger.sql")
+    ground.append(ROOT / "chassis/migrations/0003_claims.sql")
     own = sorted((ROOT / "services" / service / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return [Migration(f"{path.parent.parent.name}/{path.name}", path.read_text("utf-8")) for path in (*ground, *own)]
 

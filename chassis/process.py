@@ -9,6 +9,8 @@ import structlog
 import uvloop
 
 from chassis.database import Pool, make_pool
+from chassis.housekeeping import repeat
+from chassis.idempotency import delete_expired
 from chassis.logs import configure_logging
 from chassis.rpc import Server, Service
 from chassis.settings import Settings, refuse
@@ -27,6 +29,7 @@ async def open_server(name: str, settings: Settings, build: Build, *, address: s
             settings.service_database_url(name), size=settings.database_pool_size, application=f"kodama-{name}"
         )
         await stack.enter_async_context(pool)
+        await stack.enter_async_context(repeat(delete_expired, pool))
         services = await build(settings, pool, stack)
         server = Server(address or settings.address(name), settings.derive("rpc"), services)
         await server.start()

@@ -1,4 +1,4 @@
 """Members: who they are, and the apps and tokens that act for them.
 
-Owns `accounts`, `apps` and `tokens`; publishes nothing; calls nobody.
+Owns `accounts`, `apps`, `tokens` and `claims`; publishes nothing; calls nobody.
 """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from chassis.database import Pool
+from chassis.idempotency import Writes
 from chassis.process import run_service
 from chassis.rpc import Service
 from chassis.settings import Settings, load_settings
@@ -18,9 +19,10 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     """Return what this process serves."""
     passwords = Passwords()
     stack.callback(passwords.close)
-    signing_up = SigningUp(pool, passwords, is_open=settings.registrations_open)
+    writes = Writes(pool, settings.derive("idempotency"))
+    signing_up = SigningUp(passwords, is_open=settings.registrations_open)
     return [
-        account_service(AccountServicer(signing_up, Accounts(pool))),
+        account_service(AccountServicer(writes, signing_up, Accounts(pool))),
         oauth_service(OAuthServicer(OAuth(pool))),
     ]
 

@@ -10,6 +10,12 @@ CREATE FUNCTION next_id(kind integer) RETURNS bigint
          | kind
 $$;
 
+CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
+$$;
+
 CREATE TABLE accounts (
     id bigint DEFAULT next_id(0) NOT NULL,
     handle text NOT NULL,
@@ -47,6 +53,19 @@ CREATE TABLE apps (
     CONSTRAINT apps_website_check CHECK ((char_length(website) <= 2000))
 );
 
+CREATE TABLE claims (
+    account_id bigint NOT NULL,
+    request_id text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer bytea,
+    made_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT claims_answer_check CHECK ((octet_length(answer) <= 1048576)),
+    CONSTRAINT claims_answer_or_made CHECK ((num_nonnulls(answer, made_id) = 1)),
+    CONSTRAINT claims_fingerprint_check CHECK ((octet_length(fingerprint) = 32)),
+    CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
+);
+
 CREATE SEQUENCE id_sequence
     START WITH 1
     INCREMENT BY 1
@@ -78,6 +97,9 @@ ALTER TABLE ONLY apps
 ALTER TABLE ONLY apps
     ADD CONSTRAINT apps_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY claims
+    ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
+
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
@@ -85,6 +107,8 @@ ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_token_hash_key UNIQUE (token_hash);
 
 CREATE UNIQUE INDEX accounts_by_email_key ON accounts USING btree (email_key) WHERE (email_key IS NOT NULL);
+
+CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX tokens_by_account ON tokens USING btree (account_id) WHERE (account_id IS NOT NULL);
 

@@ -10,6 +10,7 @@ from kodama.account.v1 import oauth_service_pb2 as oauth_pb
 
 from chassis import caller
 from chassis.errors import InvalidField
+from chassis.idempotency import Write, Writes, once
 from chassis.rpc import Service, method_names, require_batch
 from services.account.accounts import Accounts
 from services.account.domain import Account, App, NewProfile, check_app, check_page, check_profile
@@ -21,19 +22,26 @@ MAX_SCOPES = 100
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+def _by_app(request: account_pb.CreateAccountRequest) -> int:
+    """Return whose idempotency key a sign-up carries: the app's, apart from those of members by its sign."""
+    return -request.app_id
+
+
 class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     """Translates between kodama.account.v1.AccountService and the use cases."""
 
-    def __init__(self, signing_up: SigningUp, accounts: Accounts) -> None:
+    def __init__(self, writes: Writes, signing_up: SigningUp, accounts: Accounts) -> None:
+        self.writes = writes
         self._signing_up = signing_up
         self._accounts = accounts
 
+    @once(account_pb.CreateAccountResponse, owner=_by_app)
     async def CreateAccount(
-        self, request: account_pb.CreateAccountRequest, context: Context
+        self, request: account_pb.CreateAccountRequest, write: Write
     ) -> account_pb.CreateAccountResponse:
         """Sign a member up."""
         account = await self._signing_up.sign_up(
-            request.handle, request.email, request.password, request.locale, request.display_name
+            write, request.handle, request.email, request.password, request.locale, request.display_name
         )
         return account_pb.CreateAccountResponse(account=_account(account))
 

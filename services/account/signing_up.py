@@ -1,7 +1,7 @@
 """Use case: become a member."""
 
-from chassis.database import Pool, connection
 from chassis.errors import AlreadyExists, Conflict, PermissionDenied
+from chassis.idempotency import Write
 from services.account import store
 from services.account.domain import Account, SignUp, check_sign_up
 from services.account.passwords import Passwords
@@ -10,12 +10,13 @@ from services.account.passwords import Passwords
 class SigningUp:
     """Signs members up, while the network takes new ones."""
 
-    def __init__(self, pool: Pool, passwords: Passwords, *, is_open: bool) -> None:
-        self._pool = pool
+    def __init__(self, passwords: Passwords, *, is_open: bool) -> None:
         self._passwords = passwords
         self._is_open = is_open
 
-    async def sign_up(self, handle: str, email: str, password: str, locale: str, display_name: str) -> Account:
+    async def sign_up(
+        self, write: Write, handle: str, email: str, password: str, locale: str, display_name: str
+    ) -> Account:
         """Make a member and return their account.
 
         Raises PermissionDenied while nobody can sign up, InvalidField for a field that is wrong, AlreadyExists where the handle
@@ -25,11 +26,11 @@ class SigningUp:
             raise PermissionDenied("This network does not take new members at the moment.")
         form = check_sign_up(handle, email, password, locale, display_name)
         password_hash = await self._passwords.hash(form.password)
-        async with connection(self._pool) as conn:
-            account = await store.insert_account(conn, form, password_hash)
-            if account is not None:
-                return account
-            handle_taken, email_taken = await store.find_taken(conn, form.profile.handle, form.email_key)
+        conn = await write.begin()
+        account = await store.insert_account(conn, form, password_hash)
+        if account is not None:
+            return account
+        handle_taken, email_taken = await store.find_taken(conn, form.profile.handle, form.email_key)
         raise _taken(form, handle_taken, email_taken)
 
 

@@ -7,6 +7,7 @@ from kodama.social_graph.v1 import social_graph_service_pb2_grpc
 
 from chassis import caller
 from chassis.database import Pool
+from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
 from chassis.process import run_service
@@ -28,7 +29,9 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     stack.push_async_callback(bell.close)
     signer = caller.Signer(caller.BLOG, settings.derive("rpc"))
     social_graph = SocialGraph(social_graph_service_pb2_grpc.SocialGraphServiceStub(channel), signer)
-    servicer = BlogServicer(Publishing(pool, bell), Reading(pool, social_graph))
+    servicer = BlogServicer(
+        Writes(pool, settings.derive("idempotency")), Publishing(pool, bell), Reading(pool, social_graph)
+    )
     return [blog_service(servicer), ledger_service(pool)]
 
 

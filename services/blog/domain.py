@@ -7,11 +7,11 @@ from enum import IntEnum
 
 from chassis import characters, ids
 from chassis.errors import InvalidField
+from chassis.keys import check_key
 
 MAX_TITLE_CODE_POINTS = 200
 MAX_TEXT_CODE_POINTS = 50_000
 MAX_TEXT_BYTES = 200_000
-MAX_REQUEST_ID_BYTES = 255
 MAX_ANSWER_BYTES = 3 * 1024 * 1024
 """Titles and texts in one answer; below the 4 MiB that a gRPC message may have, and above what any fifteen entries need."""
 
@@ -85,8 +85,7 @@ def check_new_entry(account_id: int, title: str, text: str, visibility: int, req
     """Return what may be published. Raises InvalidField, which names the field, where it may not."""
     if account_id <= 0:
         raise InvalidField("account_id", "A blog entry needs an author.")
-    if len(request_id.encode()) > MAX_REQUEST_ID_BYTES or "\0" in request_id:
-        raise InvalidField("request_id", f"An idempotency key has at most {MAX_REQUEST_ID_BYTES} bytes and no NUL.")
+    check_key(request_id)
     if visibility not in (0, *Visibility):
         raise InvalidField(
             "visibility", "A blog entry is public, for friends of friends, for friends, or for its author alone."

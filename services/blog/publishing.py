@@ -1,7 +1,8 @@
 """Use case: publish and delete blog entries."""
 
 from chassis.database import Pool, connection
-from chassis.errors import FailedPrecondition, IdempotencyKeyReused, NotFound
+from chassis.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, NotFound
+from chassis.idempotency import Write
 from chassis.ledger import Bell
 from services.blog import store
 from services.blog.domain import BlogEntry, NewBlogEntry
@@ -17,7 +18,8 @@ class Publishing:
     async def publish(self, new: NewBlogEntry) -> BlogEntry:
         """Publish an entry, or return what the same idempotency key has published.
 
-        Raises IdempotencyKeyReused where it came with another body, FailedPrecondition where what it published is deleted.
+        Raises IdempotencyKeyReused where it came with another body, FailedPrecondition where what it published is deleted, Conflict
+        while another call under the same key is publishing.
         """
         async with connection(self._pool) as conn:
             entry = await store.insert_entry(conn, new)
@@ -25,18 +27,19 @@ class Publishing:
                 self._bell.ring()
                 return entry
             claim = await store.find_claim(conn, new.account_id, new.request_id)
-            if claim is None or claim.fingerprint != new.fingerprint:
-                raise IdempotencyKeyReused("This idempotency key has been used for another blog entry.")
-            published = await store.list_entries(conn, [claim.blog_entry_id])
+            if claim is None:
+                raise Conflict("The same request is still running; please ask again in a moment.")
+            if claim.made_id is None or claim.fingerprint != new.fingerprint:
+                raise IdempotencyKeyReused("This idempotency key has been used for another request.")
+            published = await store.list_entries(conn, [claim.made_id])
         if not published:
             raise FailedPrecondition("The blog entry that this idempotency key published has been deleted.")
         return published[0]
 
-    async def delete(self, account_id: int, blog_entry_id: int) -> BlogEntry:
+    async def delete(self, write: Write, account_id: int, blog_entry_id: int) -> BlogEntry:
         """Delete an own entry and return what it was. Raises NotFound for others' and unknown ones."""
-        async with connection(self._pool) as conn:
-            entry = await store.delete_entry(conn, account_id, blog_entry_id)
+        entry = await store.delete_entry(await write.begin(), account_id, blog_entry_id)
         if entry is None:
             raise NotFound("There is no such blog entry of yours.", resource="blog_entry")
-        self._bell.ring()
+        write.ring(self._bell)
         return entry

@@ -7,6 +7,7 @@ from kodama.blog.v1 import blog_entry_pb2, blog_service_pb2_grpc
 from kodama.blog.v1 import blog_service_pb2 as pb
 
 from chassis import caller
+from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of
 from chassis.rpc import Service, method_names, require_batch
 from services.blog.domain import BlogEntry, check_new_entry
@@ -21,7 +22,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
     """Translates between kodama.blog.v1 and the use cases."""
 
-    def __init__(self, publishing: Publishing, reading: Reading) -> None:
+    def __init__(self, writes: Writes, publishing: Publishing, reading: Reading) -> None:
+        self.writes = writes
         self._publishing = publishing
         self._reading = reading
 
@@ -30,9 +32,10 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
         new = check_new_entry(request.account_id, request.title, request.text, request.visibility, request.request_id)
         return pb.CreateBlogEntryResponse(blog_entry=_to_proto(await self._publishing.publish(new)))
 
-    async def DeleteBlogEntry(self, request: pb.DeleteBlogEntryRequest, context: Context) -> pb.DeleteBlogEntryResponse:
+    @once(pb.DeleteBlogEntryResponse)
+    async def DeleteBlogEntry(self, request: pb.DeleteBlogEntryRequest, write: Write) -> pb.DeleteBlogEntryResponse:
         """Delete an own entry."""
-        deleted = await self._publishing.delete(request.account_id, request.blog_entry_id)
+        deleted = await self._publishing.delete(write, request.account_id, request.blog_entry_id)
         return pb.DeleteBlogEntryResponse(blog_entry=_to_proto(deleted))
 
     async def BatchGetBlogEntries(

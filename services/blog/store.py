@@ -14,28 +14,30 @@ from services.blog.domain import MAX_ANSWER_BYTES, BlogEntry, EntryHeader, NewBl
 
 @dataclass(frozen=True)
 class Claim:
-    """What an idempotency key has published."""
+    """What an idempotency key has published; nothing where it has done something else."""
 
     fingerprint: bytes
-    blog_entry_id: int
+    made_id: int | None
 
 
 async def insert_entry(conn: Connection, new: NewBlogEntry) -> BlogEntry | None:
-    """Insert an entry, its idempotency key and its work in one statement; None where the key has been used within a day.
+    """Insert an entry, its idempotency key and its work in one statement; None where the key was used within a day, or is just now.
 
     An entry for its author alone causes no work: it is on nobody else's home timeline.
     """
     async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
         await cursor.execute(
             """
-            WITH made AS MATERIALIZED (SELECT next_id(%(kind)s) AS id),
+            WITH made AS MATERIALIZED (
+                SELECT next_id(%(kind)s) AS id WHERE %(request_id)s = '' OR try_claim(%(account_id)s, %(request_id)s)
+            ),
             claimed AS (
-                INSERT INTO idempotency_keys AS k (account_id, request_id, fingerprint, blog_entry_id)
+                INSERT INTO claims AS k (account_id, request_id, fingerprint, made_id)
                 SELECT %(account_id)s, %(request_id)s, %(fingerprint)s, id FROM made WHERE %(request_id)s <> ''
                 ON CONFLICT (account_id, request_id) DO UPDATE
-                SET fingerprint = excluded.fingerprint, blog_entry_id = excluded.blog_entry_id, created_at = now()
+                SET fingerprint = excluded.fingerprint, answer = NULL, made_id = excluded.made_id, created_at = now()
                 WHERE k.created_at < now() - interval '1 day'
-                RETURNING blog_entry_id
+                RETURNING made_id
             ),
             published AS (
                 INSERT INTO blog_entries (account_id, id, title, text, visibility)
@@ -70,7 +72,7 @@ async def find_claim(conn: Connection, account_id: int, request_id: str) -> Clai
     """Return what an idempotency key has published."""
     async with conn.cursor(row_factory=class_row(Claim)) as cursor:
         await cursor.execute(
-            "SELECT fingerprint, blog_entry_id FROM idempotency_keys WHERE account_id = %s AND request_id = %s",
+            "SELECT fingerprint, made_id FROM claims WHERE account_id = %s AND request_id = %s",
             (account_id, request_id),
         )
         return await cursor.fetchone()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
@@ -34,6 +35,9 @@ WRITE_SECONDS = 5
 HEALTH_SECONDS = 1
 
 Answer = TypeVar("Answer", bound=Message)
+
+idempotency_key: ContextVar[str] = ContextVar("idempotency_key", default="")
+"""The Idempotency-Key of the request that is being answered. Every write carries it, without any route having to think of it."""
 
 # Reads, and writes that carry an idempotency key or change nothing the second time, may be repeated when a server goes away.
 RETRYABLE: Mapping[str, Sequence[str]] = {
@@ -93,6 +97,8 @@ class Clients:
         return await call(method, request, self._signer, timeout_seconds=READ_SECONDS)
 
     async def _write(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        if idempotency_key.get() and "request_id" in request.DESCRIPTOR.fields_by_name:
+            request.request_id = idempotency_key.get()  # type: ignore[attr-defined]  # has just been looked for
         return await call(method, request, self._signer, timeout_seconds=WRITE_SECONDS)
 
     # Health
@@ -116,11 +122,11 @@ class Clients:
     # Accounts
 
     async def create_account(
-        self, *, handle: str, email: str, password: str, locale: str, display_name: str
+        self, *, handle: str, email: str, password: str, locale: str, display_name: str, app_id: int
     ) -> account_pb2.Account:
-        """Sign a member up."""
+        """Sign a member up through an app."""
         request = account_service_pb2.CreateAccountRequest(
-            handle=handle, email=email, password=password, locale=locale, display_name=display_name
+            handle=handle, email=email, password=password, locale=locale, display_name=display_name, app_id=app_id
         )
         return (await self._write(self._account.CreateAccount, request)).account
 
@@ -251,12 +257,10 @@ class Clients:
     # Statuses, blogs, timelines
 
     async def create_status(
-        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType, request_id: str
+        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType
     ) -> status_pb2.Status:
         """Post a status."""
-        request = status_service_pb2.CreateStatusRequest(
-            account_id=account_id, text=text, visibility=visibility, request_id=request_id
-        )
+        request = status_service_pb2.CreateStatusRequest(account_id=account_id, text=text, visibility=visibility)
         return (await self._write(self._status.CreateStatus, request)).status
 
     async def delete_status(self, account_id: int, status_id: int) -> status_pb2.Status:
@@ -298,11 +302,10 @@ class Clients:
         title: str,
         text: str,
         visibility: blog_entry_pb2.Visibility.ValueType,
-        request_id: str,
     ) -> blog_entry_pb2.BlogEntry:
         """Publish a blog entry."""
         request = blog_service_pb2.CreateBlogEntryRequest(
-            account_id=account_id, title=title, text=text, visibility=visibility, request_id=request_id
+            account_id=account_id, title=title, text=text, visibility=visibility
         )
         return (await self._write(self._blog.CreateBlogEntry, request)).blog_entry
 

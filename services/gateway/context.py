@@ -58,11 +58,6 @@ class Call(Generic[Params]):
         """The member who looks; 0 for somebody who is not signed in."""
         return self.caller.account_id
 
-    @property
-    def idempotency_key(self) -> str:
-        """The client's Idempotency-Key; empty where there is none."""
-        return self.request.headers.get("idempotency-key", "")
-
     def path_id(self) -> int:
         """Return the id in the path. Raises NotFound for what cannot be one."""
         return parse_id(self.request.path_params["id"])

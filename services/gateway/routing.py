@@ -17,6 +17,7 @@ from starlette.routing import Route as StarletteRoute
 from chassis.errors import KodamaError, Unavailable
 from services.gateway import bodies
 from services.gateway.auth import Open, Policy, authorize
+from services.gateway.clients import idempotency_key
 from services.gateway.context import Call, Gateway
 from services.gateway.errors import ErrorStyle, api_error, log_failure
 from services.gateway.parameters import NoParameters, Reader
@@ -111,6 +112,10 @@ class Endpoint:
 
     async def _answer(self, request: Request) -> Response:
         caller = await authorize(request, self._route.policy, self._gateway.tokens)
+        if self._route.method != "GET":
+            idempotency_key.set(
+                request.headers.get("idempotency-key", "")
+            )  # a request is answered in a task of its own
         params = self._reader.read(await bodies.read_values(request))
         return await self._route.handler(Call(self._gateway, caller, params, request))
 

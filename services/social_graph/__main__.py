@@ -7,6 +7,7 @@ from kodama.account.v1 import account_service_pb2_grpc
 
 from chassis import caller
 from chassis.database import Pool
+from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
 from chassis.process import run_service
@@ -36,15 +37,17 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     stack.push_async_callback(bell.close)
     signer = caller.Signer(caller.SOCIAL_GRAPH, settings.derive("rpc"))
     accounts = Accounts(account_service_pb2_grpc.AccountServiceStub(channel), signer)
+    writes = Writes(pool, settings.derive("idempotency"))
     servicer = SocialGraphServicer(
-        Friendships(pool, bell, accounts, settings.max_friends),
-        Blocking(pool, bell, accounts),
+        writes,
+        Friendships(bell, accounts, settings.max_friends),
+        Blocking(bell, accounts),
         Relations(pool),
         Importing(pool, bell, accounts, settings.max_friends),
     )
     return [
         social_graph_service(servicer),
-        suggestion_service(SuggestionServicer(Suggesting(pool, bell))),
+        suggestion_service(SuggestionServicer(writes, Suggesting(pool, bell))),
         ledger_service(pool),
     ]
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from chassis import ledger
-from chassis.database import Connection, Pool, transaction
+from chassis.database import Connection
 from chassis.errors import NotFound
+from chassis.idempotency import Write
 from chassis.ledger import Bell
 from services.social_graph import store
 from services.social_graph.clients import Accounts
@@ -14,13 +15,12 @@ from services.social_graph.domain import Pair, Relationship, check_pair, no_such
 class Friendships:
     """Changes how two members stand. Each change locks both first, so that concurrent ones happen one after the other."""
 
-    def __init__(self, pool: Pool, bell: Bell, accounts: Accounts, max_friends: int) -> None:
-        self._pool = pool
+    def __init__(self, bell: Bell, accounts: Accounts, max_friends: int) -> None:
         self._bell = bell
         self._accounts = accounts
         self._max_friends = max_friends
 
-    async def request(self, account_id: int, target_id: int) -> Relationship:
+    async def request(self, write: Write, account_id: int, target_id: int) -> Relationship:
         """Ask for friendship, or become friends where the target has asked already; return how they stand then.
 
         Raises NotFound for unknown members and where either blocks the other, LimitReached at the friend limit of either.
@@ -28,60 +28,60 @@ class Friendships:
         pair = check_pair(account_id, target_id, "target_id")
         if await self._accounts.find_unknown([account_id, target_id]):
             raise no_such_member()
-        async with transaction(self._pool) as conn:
-            counts = await store.lock_members(conn, [account_id, target_id])
-            [relationship] = await store.relate(conn, account_id, [target_id])
-            if relationship.is_blocked_either_way:
-                raise no_such_member()
-            if relationship.is_friend or relationship.is_requested:
-                return relationship
-            self._check_limit(counts)
-            if relationship.is_requested_by:
-                await _form(conn, pair)
-            else:
-                await store.insert_request(conn, account_id, target_id)
-            [relationship] = await store.relate(conn, account_id, [target_id])
+        conn = await write.begin()
+        counts = await store.lock_members(conn, [account_id, target_id])
+        [relationship] = await store.relate(conn, account_id, [target_id])
+        if relationship.is_blocked_either_way:
+            raise no_such_member()
+        if relationship.is_friend or relationship.is_requested:
+            return relationship
+        self._check_limit(counts)
+        if relationship.is_requested_by:
+            await _form(conn, pair)
+        else:
+            await store.insert_request(conn, account_id, target_id)
+        [relationship] = await store.relate(conn, account_id, [target_id])
         if relationship.is_friend:
-            self._bell.ring()
+            write.ring(self._bell)
         return relationship
 
-    async def accept(self, account_id: int, requester_id: int) -> Relationship:
+    async def accept(self, write: Write, account_id: int, requester_id: int) -> Relationship:
         """Become friends with who asked; return how they stand then.
 
         Raises NotFound where nobody asked, LimitReached at the friend limit of either; then the request still waits.
         """
         pair = check_pair(account_id, requester_id, "requester_id")
-        async with transaction(self._pool) as conn:
-            counts = await store.lock_members(conn, [account_id, requester_id])
-            [relationship] = await store.relate(conn, account_id, [requester_id])
-            if not relationship.is_requested_by:
-                raise _no_such_request()
-            self._check_limit(counts)
-            await _form(conn, pair)
-            [relationship] = await store.relate(conn, account_id, [requester_id])
-        self._bell.ring()
+        conn = await write.begin()
+        counts = await store.lock_members(conn, [account_id, requester_id])
+        [relationship] = await store.relate(conn, account_id, [requester_id])
+        if not relationship.is_requested_by:
+            raise _no_such_request()
+        self._check_limit(counts)
+        await _form(conn, pair)
+        [relationship] = await store.relate(conn, account_id, [requester_id])
+        write.ring(self._bell)
         return relationship
 
-    async def reject(self, account_id: int, requester_id: int) -> Relationship:
+    async def reject(self, write: Write, account_id: int, requester_id: int) -> Relationship:
         """Drop what a requester asked; return how they stand then. Raises NotFound where nobody asked."""
         check_pair(account_id, requester_id, "requester_id")
-        async with transaction(self._pool) as conn:
-            await store.lock_members(conn, [account_id, requester_id])
-            if not await store.delete_request(conn, requester_id, account_id):
-                raise _no_such_request()
-            [relationship] = await store.relate(conn, account_id, [requester_id])
+        conn = await write.begin()
+        await store.lock_members(conn, [account_id, requester_id])
+        if not await store.delete_request(conn, requester_id, account_id):
+            raise _no_such_request()
+        [relationship] = await store.relate(conn, account_id, [requester_id])
         return relationship
 
-    async def end(self, account_id: int, target_id: int) -> Relationship:
+    async def end(self, write: Write, account_id: int, target_id: int) -> Relationship:
         """Withdraw an own request or end the friendship; return how they stand then."""
         pair = check_pair(account_id, target_id, "target_id")
-        async with transaction(self._pool) as conn:
-            await store.lock_members(conn, [account_id, target_id])
-            await store.delete_request(conn, account_id, target_id)
-            ended = await end_friendship(conn, pair)
-            [relationship] = await store.relate(conn, account_id, [target_id])
+        conn = await write.begin()
+        await store.lock_members(conn, [account_id, target_id])
+        await store.delete_request(conn, account_id, target_id)
+        ended = await end_friendship(conn, pair)
+        [relationship] = await store.relate(conn, account_id, [target_id])
         if ended:
-            self._bell.ring()
+            write.ring(self._bell)
         return relationship
 
     def _check_limit(self, counts: Mapping[int, int]) -> None:

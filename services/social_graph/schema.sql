@@ -10,11 +10,30 @@ CREATE FUNCTION next_id(kind integer) RETURNS bigint
          | kind
 $$;
 
+CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
+$$;
+
 CREATE TABLE blocks (
     account_id bigint NOT NULL,
     target_id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT blocks_of_others CHECK ((account_id <> target_id))
+);
+
+CREATE TABLE claims (
+    account_id bigint NOT NULL,
+    request_id text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer bytea,
+    made_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT claims_answer_check CHECK ((octet_length(answer) <= 1048576)),
+    CONSTRAINT claims_answer_or_made CHECK ((num_nonnulls(answer, made_id) = 1)),
+    CONSTRAINT claims_fingerprint_check CHECK ((octet_length(fingerprint) = 32)),
+    CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
 );
 
 CREATE TABLE dismissals (
@@ -90,6 +109,9 @@ CREATE TABLE suggestions (
 ALTER TABLE ONLY blocks
     ADD CONSTRAINT blocks_pkey PRIMARY KEY (account_id, target_id);
 
+ALTER TABLE ONLY claims
+    ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
+
 ALTER TABLE ONLY dismissals
     ADD CONSTRAINT dismissals_pkey PRIMARY KEY (account_id, target_id);
 
@@ -109,6 +131,8 @@ ALTER TABLE ONLY suggestions
     ADD CONSTRAINT suggestions_pkey PRIMARY KEY (account_id);
 
 CREATE INDEX blocks_by_target ON blocks USING btree (target_id, account_id);
+
+CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX friend_requests_incoming ON friend_requests USING btree (target_id, created_at, requester_id);
 

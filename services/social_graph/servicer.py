@@ -12,6 +12,7 @@ from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
 from kodama.social_graph.v1 import suggestion_service_pb2_grpc as suggestion_pb_grpc
 
 from chassis import caller
+from chassis.idempotency import Write, Writes, once
 from chassis.rpc import Service, method_names, require_batch
 from services.social_graph.blocking import Blocking
 from services.social_graph.domain import Relationship
@@ -29,47 +30,59 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
     """Translates between SocialGraphService and the use cases."""
 
     def __init__(
-        self, friendships: Friendships, blocking: Blocking, relations: Relations, importing: Importing
+        self,
+        writes: Writes,
+        friendships: Friendships,
+        blocking: Blocking,
+        relations: Relations,
+        importing: Importing,
     ) -> None:
+        self.writes = writes
         self._friendships = friendships
         self._blocking = blocking
         self._relations = relations
         self._importing = importing
 
+    @once(pb.RequestFriendshipResponse)
     async def RequestFriendship(
-        self, request: pb.RequestFriendshipRequest, context: Context
+        self, request: pb.RequestFriendshipRequest, write: Write
     ) -> pb.RequestFriendshipResponse:
         """Ask for friendship."""
-        relationship = await self._friendships.request(request.account_id, request.target_id)
+        relationship = await self._friendships.request(write, request.account_id, request.target_id)
         return pb.RequestFriendshipResponse(relationship=_to_proto(relationship))
 
+    @once(pb.AcceptFriendRequestResponse)
     async def AcceptFriendRequest(
-        self, request: pb.AcceptFriendRequestRequest, context: Context
+        self, request: pb.AcceptFriendRequestRequest, write: Write
     ) -> pb.AcceptFriendRequestResponse:
         """Become friends with who asked."""
-        relationship = await self._friendships.accept(request.account_id, request.requester_id)
+        relationship = await self._friendships.accept(write, request.account_id, request.requester_id)
         return pb.AcceptFriendRequestResponse(relationship=_to_proto(relationship))
 
+    @once(pb.RejectFriendRequestResponse)
     async def RejectFriendRequest(
-        self, request: pb.RejectFriendRequestRequest, context: Context
+        self, request: pb.RejectFriendRequestRequest, write: Write
     ) -> pb.RejectFriendRequestResponse:
         """Drop what was asked."""
-        relationship = await self._friendships.reject(request.account_id, request.requester_id)
+        relationship = await self._friendships.reject(write, request.account_id, request.requester_id)
         return pb.RejectFriendRequestResponse(relationship=_to_proto(relationship))
 
-    async def EndFriendship(self, request: pb.EndFriendshipRequest, context: Context) -> pb.EndFriendshipResponse:
+    @once(pb.EndFriendshipResponse)
+    async def EndFriendship(self, request: pb.EndFriendshipRequest, write: Write) -> pb.EndFriendshipResponse:
         """Withdraw a request or end a friendship."""
-        relationship = await self._friendships.end(request.account_id, request.target_id)
+        relationship = await self._friendships.end(write, request.account_id, request.target_id)
         return pb.EndFriendshipResponse(relationship=_to_proto(relationship))
 
-    async def Block(self, request: pb.BlockRequest, context: Context) -> pb.BlockResponse:
+    @once(pb.BlockResponse)
+    async def Block(self, request: pb.BlockRequest, write: Write) -> pb.BlockResponse:
         """Block a member."""
-        relationship = await self._blocking.block(request.account_id, request.target_id)
+        relationship = await self._blocking.block(write, request.account_id, request.target_id)
         return pb.BlockResponse(relationship=_to_proto(relationship))
 
-    async def Unblock(self, request: pb.UnblockRequest, context: Context) -> pb.UnblockResponse:
+    @once(pb.UnblockResponse)
+    async def Unblock(self, request: pb.UnblockRequest, write: Write) -> pb.UnblockResponse:
         """End a block."""
-        relationship = await self._blocking.unblock(request.account_id, request.target_id)
+        relationship = await self._blocking.unblock(write, request.account_id, request.target_id)
         return pb.UnblockResponse(relationship=_to_proto(relationship))
 
     async def Relate(self, request: pb.RelateRequest, context: Context) -> pb.RelateResponse:
@@ -138,7 +151,8 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
 class SuggestionServicer(suggestion_pb_grpc.SuggestionServiceServicer):
     """Translates between SuggestionService and its use case."""
 
-    def __init__(self, suggesting: Suggesting) -> None:
+    def __init__(self, writes: Writes, suggesting: Suggesting) -> None:
+        self.writes = writes
         self._suggesting = suggesting
 
     async def ListSuggestions(
@@ -158,11 +172,12 @@ class SuggestionServicer(suggestion_pb_grpc.SuggestionServiceServicer):
             ]
         )
 
+    @once(suggestion_pb.DismissSuggestionResponse)
     async def DismissSuggestion(
-        self, request: suggestion_pb.DismissSuggestionRequest, context: Context
+        self, request: suggestion_pb.DismissSuggestionRequest, write: Write
     ) -> suggestion_pb.DismissSuggestionResponse:
         """Never suggest this member again."""
-        await self._suggesting.dismiss(request.account_id, request.target_id)
+        await self._suggesting.dismiss(write, request.account_id, request.target_id)
         return suggestion_pb.DismissSuggestionResponse()
 
     async def RefreshSuggestions(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from chassis import ledger
 from chassis.database import Pool, connection, transaction
+from chassis.idempotency import Write
 from chassis.ledger import Bell
 from services.social_graph import suggestion_store as store
 from services.social_graph.domain import MAX_WEDGES, Progress, Suggestion, check_id, check_pair, limit_of
@@ -25,11 +26,10 @@ class Suggesting:
         async with connection(self._pool) as conn:
             return await store.list_suggestions(conn, account_id, limit_of(limit))
 
-    async def dismiss(self, account_id: int, target_id: int) -> None:
+    async def dismiss(self, write: Write, account_id: int, target_id: int) -> None:
         """Never suggest the target to the account again."""
         check_pair(account_id, target_id, "target_id")
-        async with connection(self._pool) as conn:
-            await store.insert_dismissal(conn, account_id, target_id)
+        await store.insert_dismissal(await write.begin(), account_id, target_id)
 
     async def queue_all(self) -> tuple[int, int]:
         """Queue the computation for all members with friends, in blocks; return how many members and blocks wait then.

@@ -7,11 +7,11 @@ from enum import IntEnum
 
 from chassis import characters, ids
 from chassis.errors import InvalidField
+from chassis.keys import check_key
 
 MAX_CHARACTERS = 150
 MAX_CODE_POINTS = 1000
 MAX_BYTES = 4000
-MAX_REQUEST_ID_BYTES = 255
 
 
 class Visibility(IntEnum):
@@ -65,8 +65,7 @@ def check_new_status(account_id: int, text: str, visibility: int, request_id: st
     """Return what may be posted. Raises InvalidField, which names the field, where it may not."""
     if account_id <= 0:
         raise InvalidField("account_id", "A status needs an author.")
-    if len(request_id.encode()) > MAX_REQUEST_ID_BYTES or "\0" in request_id:
-        raise InvalidField("request_id", f"An idempotency key has at most {MAX_REQUEST_ID_BYTES} bytes and no NUL.")
+    check_key(request_id)
     if visibility not in (0, *Visibility):
         raise InvalidField("visibility", "A status is public, unlisted, or for friends.")
     return NewStatus(account_id, check_text(text), Visibility(visibility or Visibility.PUBLIC), request_id)

@@ -10,21 +10,31 @@ CREATE FUNCTION next_id(kind integer) RETURNS bigint
          | kind
 $$;
 
+CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
+$$;
+
+CREATE TABLE claims (
+    account_id bigint NOT NULL,
+    request_id text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer bytea,
+    made_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT claims_answer_check CHECK ((octet_length(answer) <= 1048576)),
+    CONSTRAINT claims_answer_or_made CHECK ((num_nonnulls(answer, made_id) = 1)),
+    CONSTRAINT claims_fingerprint_check CHECK ((octet_length(fingerprint) = 32)),
+    CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
+);
+
 CREATE SEQUENCE id_sequence
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-
-CREATE TABLE idempotency_keys (
-    account_id bigint NOT NULL,
-    request_id text NOT NULL,
-    fingerprint bytea NOT NULL,
-    status_id bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT idempotency_keys_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
-);
 
 CREATE TABLE ledger (
     id bigint NOT NULL,
@@ -61,8 +71,8 @@ CREATE TABLE statuses (
     CONSTRAINT statuses_visibility_check CHECK (((visibility >= 1) AND (visibility <= 3)))
 );
 
-ALTER TABLE ONLY idempotency_keys
-    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, request_id);
+ALTER TABLE ONLY claims
+    ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
 
 ALTER TABLE ONLY ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (id);
@@ -70,7 +80,7 @@ ALTER TABLE ONLY ledger
 ALTER TABLE ONLY statuses
     ADD CONSTRAINT statuses_pkey PRIMARY KEY (account_id, id);
 
-CREATE INDEX idempotency_keys_by_age ON idempotency_keys USING btree (created_at);
+CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 

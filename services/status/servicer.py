@@ -7,6 +7,7 @@ from kodama.status.v1 import status_pb2, status_service_pb2_grpc
 from kodama.status.v1 import status_service_pb2 as pb
 
 from chassis import caller, ids
+from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of
 from chassis.rpc import Service, method_names, require_batch
 from services.status.domain import Status, check_new_status
@@ -21,7 +22,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     """Translates between kodama.status.v1 and the use cases."""
 
-    def __init__(self, posting: Posting, reading: Reading) -> None:
+    def __init__(self, writes: Writes, posting: Posting, reading: Reading) -> None:
+        self.writes = writes
         self._posting = posting
         self._reading = reading
 
@@ -30,9 +32,10 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         new = check_new_status(request.account_id, request.text, request.visibility, request.request_id)
         return pb.CreateStatusResponse(status=_to_proto(await self._posting.post(new)))
 
-    async def DeleteStatus(self, request: pb.DeleteStatusRequest, context: Context) -> pb.DeleteStatusResponse:
+    @once(pb.DeleteStatusResponse)
+    async def DeleteStatus(self, request: pb.DeleteStatusRequest, write: Write) -> pb.DeleteStatusResponse:
         """Delete an own status."""
-        deleted = await self._posting.delete(request.account_id, request.status_id)
+        deleted = await self._posting.delete(write, request.account_id, request.status_id)
         return pb.DeleteStatusResponse(status=_to_proto(deleted))
 
     async def BatchGetStatuses(

@@ -14,10 +14,10 @@ from services.status.domain import NewStatus, Status
 
 @dataclass(frozen=True)
 class Claim:
-    """What an idempotency key has posted."""
+    """What an idempotency key has posted; nothing where it has done something else."""
 
     fingerprint: bytes
-    status_id: int
+    made_id: int | None
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,20 @@ class StatusCount:
 
 
 async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
-    """Insert a status, its idempotency key and its work in one statement; None where the key has been used within a day."""
+    """Insert a status, its idempotency key and its work in one statement; None where the key was used within a day, or is just now."""
     async with conn.cursor(row_factory=class_row(Status)) as cursor:
         await cursor.execute(
             """
-            WITH made AS MATERIALIZED (SELECT next_id(%(kind)s) AS id),
+            WITH made AS MATERIALIZED (
+                SELECT next_id(%(kind)s) AS id WHERE %(request_id)s = '' OR try_claim(%(account_id)s, %(request_id)s)
+            ),
             claimed AS (
-                INSERT INTO idempotency_keys AS k (account_id, request_id, fingerprint, status_id)
+                INSERT INTO claims AS k (account_id, request_id, fingerprint, made_id)
                 SELECT %(account_id)s, %(request_id)s, %(fingerprint)s, id FROM made WHERE %(request_id)s <> ''
                 ON CONFLICT (account_id, request_id) DO UPDATE
-                SET fingerprint = excluded.fingerprint, status_id = excluded.status_id, created_at = now()
+                SET fingerprint = excluded.fingerprint, answer = NULL, made_id = excluded.made_id, created_at = now()
                 WHERE k.created_at < now() - interval '1 day'
-                RETURNING status_id
+                RETURNING made_id
             ),
             posted AS (
                 INSERT INTO statuses (account_id, id, text, visibility)
@@ -73,7 +75,7 @@ async def find_claim(conn: Connection, account_id: int, request_id: str) -> Clai
     """Return what an idempotency key has posted."""
     async with conn.cursor(row_factory=class_row(Claim)) as cursor:
         await cursor.execute(
-            "SELECT fingerprint, status_id FROM idempotency_keys WHERE account_id = %s AND request_id = %s",
+            "SELECT fingerprint, made_id FROM claims WHERE account_id = %s AND request_id = %s",
             (account_id, request_id),
         )
         return await cursor.fetchone()

@@ -65,6 +65,25 @@ CREATE FUNCTION partition_start(days_ago integer) RETURNS bigint
         / (604800000::bigint << 16) * (604800000::bigint << 16)
 $$;
 
+CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
+$$;
+
+CREATE TABLE claims (
+    account_id bigint NOT NULL,
+    request_id text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer bytea,
+    made_id bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT claims_answer_check CHECK ((octet_length(answer) <= 1048576)),
+    CONSTRAINT claims_answer_or_made CHECK ((num_nonnulls(answer, made_id) = 1)),
+    CONSTRAINT claims_fingerprint_check CHECK ((octet_length(fingerprint) = 32)),
+    CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
+);
+
 CREATE TABLE deliveries (
     entry_id bigint NOT NULL
 );
@@ -157,6 +176,9 @@ ALTER TABLE ONLY entries ATTACH PARTITION entries_2969 FOR VALUES FROM ('1176797
 
 ALTER TABLE ONLY entries ATTACH PARTITION entries_2970 FOR VALUES FROM ('117719433216000000') TO ('117759069388800000');
 
+ALTER TABLE ONLY claims
+    ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
+
 ALTER TABLE ONLY deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (entry_id);
 
@@ -186,6 +208,8 @@ ALTER TABLE ONLY pulled_authors
 
 ALTER TABLE ONLY retention
     ADD CONSTRAINT retention_pkey PRIMARY KEY (only_row);
+
+CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX homes_by_activity ON homes USING btree (active_at);
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grpc_health.v1 import health_pb2
@@ -18,18 +19,18 @@ EXCEPTIONS = {
 """(file, function called) → why it is called directly, always with a timeout."""
 
 
-def rpc_names() -> frozenset[str]:
-    """Return the names of all RPCs of all services, and of health checks."""
+def rpc_requests() -> dict[str, Any]:
+    """Return the descriptor of the request of each RPC of all services, and of health checks."""
     stubs = ROOT / "protos" / "gen"
     modules = [
         importlib.import_module(".".join(path.relative_to(stubs).with_suffix("").parts))
         for path in sorted(stubs.rglob("*_service_pb2.py"))
     ]
     services = [service for module in (*modules, health_pb2) for service in module.DESCRIPTOR.services_by_name.values()]
-    return frozenset(method.name for service in services for method in service.methods)
+    return {method.name: method.input_type for service in services for method in service.methods}
 
 
-RPCS = rpc_names()
+RPCS = frozenset(rpc_requests())
 
 
 class Reader:

@@ -70,6 +70,7 @@ async def post_account(call: Call[SignUp]) -> Response:
         password=form.password,
         locale=language_of(form.locale),
         display_name=form.display_name,
+        app_id=call.caller.app_id,
     )
     token = await gateway.clients.issue_account_token(account_id=account.id, app_id=call.caller.app_id)
     return json_response(gateway.renderer.token(token), {"cache-control": "no-store"})

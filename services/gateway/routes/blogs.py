@@ -41,7 +41,6 @@ async def post_blog_entry(call: Call[NewBlogEntry]) -> Response:
         title=params.title,
         text=params.text,
         visibility=VISIBILITIES.get(params.visibility, blog_entry_pb2.VISIBILITY_UNSPECIFIED),
-        request_id=call.idempotency_key,
     )
     author = await gateway.hydration.account(call.caller.account_id)
     return json_response(gateway.renderer.blog_entry(entry, author))

@@ -37,7 +37,6 @@ async def post_status(call: Call[NewStatus]) -> Response:
         account_id=call.caller.account_id,
         text=params.status,
         visibility=VISIBILITIES.get(params.visibility, status_pb2.VISIBILITY_UNSPECIFIED),
-        request_id=call.idempotency_key,
     )
     author = await gateway.hydration.account(call.caller.account_id)
     return json_response(gateway.renderer.status(status, author))

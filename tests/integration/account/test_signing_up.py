@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -16,7 +17,7 @@ from chassis.settings import Settings
 from tests.integration.account.conftest import Account
 
 
-def form(handle: str = "taro", **fields: str) -> pb.CreateAccountRequest:
+def form(handle: str = "taro", **fields: Any) -> pb.CreateAccountRequest:
     filled = {"email": f"{handle}@example.com", "password": "correct horse", **fields}
     return pb.CreateAccountRequest(handle=handle, **filled)
 

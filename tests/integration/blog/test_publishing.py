@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.blog.v1 import blog_service_pb2 as pb
@@ -9,7 +10,7 @@ from kodama.ledger.v1 import ledger_service_pb2 as ledger_pb
 from kodama.ledger.v1 import ledger_service_pb2_grpc
 
 from chassis import caller, ids
-from chassis.errors import FailedPrecondition, IdempotencyKeyReused, InvalidField, KodamaError, NotFound
+from chassis.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, InvalidField, KodamaError, NotFound
 from chassis.rpc import open_channel
 from services.blog.domain import Visibility
 from tests.integration.blog.conftest import Blog
@@ -69,7 +70,7 @@ async def test_a_wrong_entry_leaves_nothing(blog: Blog) -> None:
         with pytest.raises(InvalidField) as error:
             await publish(blog, request)
         assert error.value.metadata == {"field": field}
-    assert blog.query("SELECT (SELECT count(*) FROM blog_entries), (SELECT count(*) FROM idempotency_keys)") == [(0, 0)]
+    assert blog.query("SELECT (SELECT count(*) FROM blog_entries), (SELECT count(*) FROM claims)") == [(0, 0)]
     assert work(blog) == []
 
 
@@ -86,14 +87,42 @@ async def test_the_same_key_publishes_once(blog: Blog) -> None:
 
 
 async def test_many_with_one_key_at_once_publish_once(blog: Blog) -> None:
-    entries = await asyncio.gather(*(publish(blog, new(request_id="k")) for _ in range(12)))
-    assert len({entry.id for entry in entries}) == 1
+    answers = await asyncio.gather(*(publish(blog, new(request_id="k")) for _ in range(12)), return_exceptions=True)
+    running = [answer for answer in answers if isinstance(answer, Conflict)]
+    entries = [answer for answer in answers if isinstance(answer, blog_entry_pb2.BlogEntry)]
+    assert entries
+    assert len(entries) + len(running) == 12
+    assert {entry.id for entry in entries} == {(await publish(blog, new(request_id="k"))).id}
     assert len(work(blog)) == 1
+
+
+async def test_a_key_that_is_in_use_publishes_nothing(blog: Blog) -> None:
+    with psycopg.connect(blog.settings.service_database_url("blog")) as conn:
+        conn.execute("SELECT try_claim(%s, 'k')", (AUTHOR,))
+        with pytest.raises(Conflict, match="still running"):
+            await publish(blog, new(request_id="k"))
+        await publish(blog, new(request_id="another"))
+    assert (await publish(blog, new(request_id="k"))).id
+
+
+async def test_a_key_is_of_one_write(blog: Blog) -> None:
+    entry = await publish(blog, new(request_id="k"))
+    with pytest.raises(IdempotencyKeyReused):
+        await blog.ask(
+            blog.stub.DeleteBlogEntry,
+            pb.DeleteBlogEntryRequest(account_id=AUTHOR, blog_entry_id=entry.id, request_id="k"),
+        )
+    request = pb.DeleteBlogEntryRequest(account_id=AUTHOR, blog_entry_id=entry.id, request_id="d")
+    for _ in range(2):
+        assert (await blog.ask(blog.stub.DeleteBlogEntry, request)).blog_entry == entry
+    with pytest.raises(IdempotencyKeyReused):
+        await publish(blog, new(request_id="d"))
+    assert blog.query("SELECT count(*) FROM blog_entries") == [(0,)]
 
 
 async def test_a_key_is_free_again_after_a_day(blog: Blog) -> None:
     first = await publish(blog, new(request_id="k"))
-    blog.query("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
+    blog.query("UPDATE claims SET created_at = now() - interval '25 hours'")
     second = await publish(blog, new(text="other", request_id="k"))
     assert second.id != first.id
     assert await publish(blog, new(text="other", request_id="k")) == second

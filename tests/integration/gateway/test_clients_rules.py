@@ -52,8 +52,11 @@ async def test_an_idempotency_key_posts_once(network: Network) -> None:
     ):
         key = {"idempotency-key": "7f1c"}
         answers = await asyncio.gather(*(hana.http.post(path, json=body, headers=key) for _ in range(4)))
-        assert {answer.status_code for answer in answers} == {200}
-        assert len({answer.json()["id"] for answer in answers}) == 1
+        codes = {answer.status_code for answer in answers}
+        assert 200 in codes
+        assert codes <= {200, 409}  # 409 while the first is still running
+        answers.append(await hana.http.post(path, json=body, headers=key))
+        assert len({answer.json()["id"] for answer in answers if answer.status_code == 200}) == 1
         assert (await hana.http.post(path, json=other, headers=key)).status_code == 422
     assert len((await hana.http.get("/api/v1/timelines/home")).json()) == 2
 

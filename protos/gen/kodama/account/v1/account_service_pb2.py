@@ -25,39 +25,39 @@ _sym_db = _symbol_database.Default()
 from kodama.account.v1 import account_pb2 as kodama_dot_account_dot_v1_dot_account__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kodama/account/v1/account_service.proto\x12\x11kodama.account.v1\x1a\x1fkodama/account/v1/account.proto\"m\n\x14\x43reateAccountRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x05 \x01(\t\"D\n\x15\x43reateAccountResponse\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.kodama.account.v1.Account\".\n\x17\x42\x61tchGetAccountsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"H\n\x18\x42\x61tchGetAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"+\n\x18\x42\x61tchFindAccountsRequest\x12\x0f\n\x07handles\x18\x01 \x03(\t\"I\n\x19\x42\x61tchFindAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"U\n\x0fImportedAccount\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\"R\n\x1a\x42\x61tchImportAccountsRequest\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\".kodama.account.v1.ImportedAccount\"\\\n\x1b\x42\x61tchImportAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x05\"\x16\n\x14\x43ountAccountsRequest\")\n\x15\x43ountAccountsResponse\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x01(\x03\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8c\x05\n\x0e\x41\x63\x63ountService\x12\x62\n\rCreateAccount\x12\'.kodama.account.v1.CreateAccountRequest\x1a(.kodama.account.v1.CreateAccountResponse\x12k\n\x10\x42\x61tchGetAccounts\x12*.kodama.account.v1.BatchGetAccountsRequest\x1a+.kodama.account.v1.BatchGetAccountsResponse\x12n\n\x11\x42\x61tchFindAccounts\x12+.kodama.account.v1.BatchFindAccountsRequest\x1a,.kodama.account.v1.BatchFindAccountsResponse\x12t\n\x13\x42\x61tchImportAccounts\x12-.kodama.account.v1.BatchImportAccountsRequest\x1a..kodama.account.v1.BatchImportAccountsResponse\x12\x62\n\rCountAccounts\x12\'.kodama.account.v1.CountAccountsRequest\x1a(.kodama.account.v1.CountAccountsResponse\x12_\n\x0cListAccounts\x12&.kodama.account.v1.ListAccountsRequest\x1a\'.kodama.account.v1.ListAccountsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kodama/account/v1/account_service.proto\x12\x11kodama.account.v1\x1a\x1fkodama/account/v1/account.proto\"\x91\x01\n\x14\x43reateAccountRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x05 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x06 \x01(\x03\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"D\n\x15\x43reateAccountResponse\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.kodama.account.v1.Account\".\n\x17\x42\x61tchGetAccountsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"H\n\x18\x42\x61tchGetAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"+\n\x18\x42\x61tchFindAccountsRequest\x12\x0f\n\x07handles\x18\x01 \x03(\t\"I\n\x19\x42\x61tchFindAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"U\n\x0fImportedAccount\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\"R\n\x1a\x42\x61tchImportAccountsRequest\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\".kodama.account.v1.ImportedAccount\"\\\n\x1b\x42\x61tchImportAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x05\"\x16\n\x14\x43ountAccountsRequest\")\n\x15\x43ountAccountsResponse\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x01(\x03\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8c\x05\n\x0e\x41\x63\x63ountService\x12\x62\n\rCreateAccount\x12\'.kodama.account.v1.CreateAccountRequest\x1a(.kodama.account.v1.CreateAccountResponse\x12k\n\x10\x42\x61tchGetAccounts\x12*.kodama.account.v1.BatchGetAccountsRequest\x1a+.kodama.account.v1.BatchGetAccountsResponse\x12n\n\x11\x42\x61tchFindAccounts\x12+.kodama.account.v1.BatchFindAccountsRequest\x1a,.kodama.account.v1.BatchFindAccountsResponse\x12t\n\x13\x42\x61tchImportAccounts\x12-.kodama.account.v1.BatchImportAccountsRequest\x1a..kodama.account.v1.BatchImportAccountsResponse\x12\x62\n\rCountAccounts\x12\'.kodama.account.v1.CountAccountsRequest\x1a(.kodama.account.v1.CountAccountsResponse\x12_\n\x0cListAccounts\x12&.kodama.account.v1.ListAccountsRequest\x1a\'.kodama.account.v1.ListAccountsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.account.v1.account_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEACCOUNTREQUEST']._serialized_start=95
-  _globals['_CREATEACCOUNTREQUEST']._serialized_end=204
-  _globals['_CREATEACCOUNTRESPONSE']._serialized_start=206
-  _globals['_CREATEACCOUNTRESPONSE']._serialized_end=274
-  _globals['_BATCHGETACCOUNTSREQUEST']._serialized_start=276
-  _globals['_BATCHGETACCOUNTSREQUEST']._serialized_end=322
-  _globals['_BATCHGETACCOUNTSRESPONSE']._serialized_start=324
-  _globals['_BATCHGETACCOUNTSRESPONSE']._serialized_end=396
-  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_start=398
-  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_end=441
-  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_start=443
-  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_end=516
-  _globals['_IMPORTEDACCOUNT']._serialized_start=518
-  _globals['_IMPORTEDACCOUNT']._serialized_end=603
-  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_start=605
-  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_end=687
-  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_start=689
-  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_end=781
-  _globals['_COUNTACCOUNTSREQUEST']._serialized_start=783
-  _globals['_COUNTACCOUNTSREQUEST']._serialized_end=805
-  _globals['_COUNTACCOUNTSRESPONSE']._serialized_start=807
-  _globals['_COUNTACCOUNTSRESPONSE']._serialized_end=848
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=850
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=910
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=912
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1005
-  _globals['_ACCOUNTSERVICE']._serialized_start=1008
-  _globals['_ACCOUNTSERVICE']._serialized_end=1660
+  _globals['_CREATEACCOUNTREQUEST']._serialized_start=96
+  _globals['_CREATEACCOUNTREQUEST']._serialized_end=241
+  _globals['_CREATEACCOUNTRESPONSE']._serialized_start=243
+  _globals['_CREATEACCOUNTRESPONSE']._serialized_end=311
+  _globals['_BATCHGETACCOUNTSREQUEST']._serialized_start=313
+  _globals['_BATCHGETACCOUNTSREQUEST']._serialized_end=359
+  _globals['_BATCHGETACCOUNTSRESPONSE']._serialized_start=361
+  _globals['_BATCHGETACCOUNTSRESPONSE']._serialized_end=433
+  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_start=435
+  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_end=478
+  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_start=480
+  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_end=553
+  _globals['_IMPORTEDACCOUNT']._serialized_start=555
+  _globals['_IMPORTEDACCOUNT']._serialized_end=640
+  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_start=642
+  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_end=724
+  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_start=726
+  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_end=818
+  _globals['_COUNTACCOUNTSREQUEST']._serialized_start=820
+  _globals['_COUNTACCOUNTSREQUEST']._serialized_end=842
+  _globals['_COUNTACCOUNTSRESPONSE']._serialized_start=844
+  _globals['_COUNTACCOUNTSRESPONSE']._serialized_end=885
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=887
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=947
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=949
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1042
+  _globals['_ACCOUNTSERVICE']._serialized_start=1045
+  _globals['_ACCOUNTSERVICE']._serialized_end=1697
 # @@protoc_insertion_point(module_scope)

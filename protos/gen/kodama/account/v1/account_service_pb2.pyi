@@ -30,6 +30,8 @@ class CreateAccountRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    APP_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     handle: _builtins.str
     email: _builtins.str
     """Stored, never shown."""
@@ -38,6 +40,12 @@ class CreateAccountRequest(_message.Message):
     locale: _builtins.str
     """"ja" or "en"; empty means "ja"."""
     display_name: _builtins.str
+    app_id: _builtins.int
+    """The app that signs the member up; 0 where it is none's. Idempotency keys are its own."""
+    request_id: _builtins.str
+    """The client's Idempotency-Key, at most 255 bytes; empty means none. The same key of the same app within a day gets the first
+    answer, and nothing is done again.
+    """
     def __init__(
         self,
         *,
@@ -46,10 +54,12 @@ class CreateAccountRequest(_message.Message):
         password: _builtins.str = ...,
         locale: _builtins.str = ...,
         display_name: _builtins.str = ...,
+        app_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "handle", b"handle", "locale", b"locale", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "display_name", b"display_name", "email", b"email", "handle", b"handle", "locale", b"locale", "password", b"password", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from kodama.blog.v1 import blog_entry_pb2 as kodama_dot_blog_dot_v1_dot_blog__en
 from kodama.page.v1 import window_pb2 as kodama_dot_page_dot_v1_dot_window__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kodama/blog/v1/blog_service.proto\x12\x0ekodama.blog.v1\x1a\x1fkodama/blog/v1/blog_entry.proto\x1a\x1bkodama/page/v1/window.proto\"\x8d\x01\n\x16\x43reateBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nvisibility\x18\x04 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x17\x43reateBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"C\n\x16\x44\x65leteBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rblog_entry_id\x18\x02 \x01(\x03\"H\n\x17\x44\x65leteBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"G\n\x1a\x42\x61tchGetBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"n\n\x1b\x42\x61tchGetBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\x12\x1e\n\x16omitted_blog_entry_ids\x18\x02 \x03(\x03\"n\n\x1dListAccountBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\"Q\n\x1eListAccountBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"I\n\x1c\x46ilterHomeBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"7\n\x1d\x46ilterHomeBlogEntriesResponse\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\"g\n\x16PullBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\nauthor_ids\x18\x02 \x03(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\">\n\x12PublishedBlogEntry\x12\x15\n\rblog_entry_id\x18\x01 \x01(\x03\x12\x11\n\tauthor_id\x18\x02 \x01(\x03\"S\n\x17PullBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry\"=\n#BatchGetPublishedBlogEntriesRequest\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\"`\n$BatchGetPublishedBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry2\xa4\x06\n\x0b\x42logService\x12\x62\n\x0f\x43reateBlogEntry\x12&.kodama.blog.v1.CreateBlogEntryRequest\x1a\'.kodama.blog.v1.CreateBlogEntryResponse\x12\x62\n\x0f\x44\x65leteBlogEntry\x12&.kodama.blog.v1.DeleteBlogEntryRequest\x1a\'.kodama.blog.v1.DeleteBlogEntryResponse\x12n\n\x13\x42\x61tchGetBlogEntries\x12*.kodama.blog.v1.BatchGetBlogEntriesRequest\x1a+.kodama.blog.v1.BatchGetBlogEntriesResponse\x12w\n\x16ListAccountBlogEntries\x12-.kodama.blog.v1.ListAccountBlogEntriesRequest\x1a..kodama.blog.v1.ListAccountBlogEntriesResponse\x12t\n\x15\x46ilterHomeBlogEntries\x12,.kodama.blog.v1.FilterHomeBlogEntriesRequest\x1a-.kodama.blog.v1.FilterHomeBlogEntriesResponse\x12\x62\n\x0fPullBlogEntries\x12&.kodama.blog.v1.PullBlogEntriesRequest\x1a\'.kodama.blog.v1.PullBlogEntriesResponse\x12\x89\x01\n\x1c\x42\x61tchGetPublishedBlogEntries\x12\x33.kodama.blog.v1.BatchGetPublishedBlogEntriesRequest\x1a\x34.kodama.blog.v1.BatchGetPublishedBlogEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kodama/blog/v1/blog_service.proto\x12\x0ekodama.blog.v1\x1a\x1fkodama/blog/v1/blog_entry.proto\x1a\x1bkodama/page/v1/window.proto\"\x8d\x01\n\x16\x43reateBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nvisibility\x18\x04 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x17\x43reateBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"W\n\x16\x44\x65leteBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rblog_entry_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"H\n\x17\x44\x65leteBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"G\n\x1a\x42\x61tchGetBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"n\n\x1b\x42\x61tchGetBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\x12\x1e\n\x16omitted_blog_entry_ids\x18\x02 \x03(\x03\"n\n\x1dListAccountBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\"Q\n\x1eListAccountBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"I\n\x1c\x46ilterHomeBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"7\n\x1d\x46ilterHomeBlogEntriesResponse\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\"g\n\x16PullBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\nauthor_ids\x18\x02 \x03(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\">\n\x12PublishedBlogEntry\x12\x15\n\rblog_entry_id\x18\x01 \x01(\x03\x12\x11\n\tauthor_id\x18\x02 \x01(\x03\"S\n\x17PullBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry\"=\n#BatchGetPublishedBlogEntriesRequest\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\"`\n$BatchGetPublishedBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry2\xa4\x06\n\x0b\x42logService\x12\x62\n\x0f\x43reateBlogEntry\x12&.kodama.blog.v1.CreateBlogEntryRequest\x1a\'.kodama.blog.v1.CreateBlogEntryResponse\x12\x62\n\x0f\x44\x65leteBlogEntry\x12&.kodama.blog.v1.DeleteBlogEntryRequest\x1a\'.kodama.blog.v1.DeleteBlogEntryResponse\x12n\n\x13\x42\x61tchGetBlogEntries\x12*.kodama.blog.v1.BatchGetBlogEntriesRequest\x1a+.kodama.blog.v1.BatchGetBlogEntriesResponse\x12w\n\x16ListAccountBlogEntries\x12-.kodama.blog.v1.ListAccountBlogEntriesRequest\x1a..kodama.blog.v1.ListAccountBlogEntriesResponse\x12t\n\x15\x46ilterHomeBlogEntries\x12,.kodama.blog.v1.FilterHomeBlogEntriesRequest\x1a-.kodama.blog.v1.FilterHomeBlogEntriesResponse\x12\x62\n\x0fPullBlogEntries\x12&.kodama.blog.v1.PullBlogEntriesRequest\x1a\'.kodama.blog.v1.PullBlogEntriesResponse\x12\x89\x01\n\x1c\x42\x61tchGetPublishedBlogEntries\x12\x33.kodama.blog.v1.BatchGetPublishedBlogEntriesRequest\x1a\x34.kodama.blog.v1.BatchGetPublishedBlogEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,31 +38,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEBLOGENTRYRESPONSE']._serialized_start=259
   _globals['_CREATEBLOGENTRYRESPONSE']._serialized_end=331
   _globals['_DELETEBLOGENTRYREQUEST']._serialized_start=333
-  _globals['_DELETEBLOGENTRYREQUEST']._serialized_end=400
-  _globals['_DELETEBLOGENTRYRESPONSE']._serialized_start=402
-  _globals['_DELETEBLOGENTRYRESPONSE']._serialized_end=474
-  _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_start=476
-  _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_end=547
-  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_start=549
-  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_end=659
-  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_start=661
-  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_end=771
-  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_start=773
-  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_end=854
-  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_start=856
-  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_end=929
-  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_start=931
-  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_end=986
-  _globals['_PULLBLOGENTRIESREQUEST']._serialized_start=988
-  _globals['_PULLBLOGENTRIESREQUEST']._serialized_end=1091
-  _globals['_PUBLISHEDBLOGENTRY']._serialized_start=1093
-  _globals['_PUBLISHEDBLOGENTRY']._serialized_end=1155
-  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_start=1157
-  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_end=1240
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_start=1242
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_end=1303
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_start=1305
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_end=1401
-  _globals['_BLOGSERVICE']._serialized_start=1404
-  _globals['_BLOGSERVICE']._serialized_end=2208
+  _globals['_DELETEBLOGENTRYREQUEST']._serialized_end=420
+  _globals['_DELETEBLOGENTRYRESPONSE']._serialized_start=422
+  _globals['_DELETEBLOGENTRYRESPONSE']._serialized_end=494
+  _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_start=496
+  _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_end=567
+  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_start=569
+  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_end=679
+  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_start=681
+  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_end=791
+  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_start=793
+  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_end=874
+  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_start=876
+  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_end=949
+  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_start=951
+  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_end=1006
+  _globals['_PULLBLOGENTRIESREQUEST']._serialized_start=1008
+  _globals['_PULLBLOGENTRIESREQUEST']._serialized_end=1111
+  _globals['_PUBLISHEDBLOGENTRY']._serialized_start=1113
+  _globals['_PUBLISHEDBLOGENTRY']._serialized_end=1175
+  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_start=1177
+  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_end=1260
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_start=1262
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_end=1323
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_start=1325
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_end=1421
+  _globals['_BLOGSERVICE']._serialized_start=1424
+  _globals['_BLOGSERVICE']._serialized_end=2228
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kodama.social_graph.v1 import social_graph_pb2 as kodama_dot_social__graph_dot_v1_dot_social__graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/kodama/social_graph/v1/suggestion_service.proto\x12\x16kodama.social_graph.v1\x1a)kodama/social_graph/v1/social_graph.proto\";\n\x16ListSuggestionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\"R\n\x17ListSuggestionsResponse\x12\x37\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\".kodama.social_graph.v1.Suggestion\"A\n\x18\x44ismissSuggestionRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\"\x1b\n\x19\x44ismissSuggestionResponse\"\x1b\n\x19RefreshSuggestionsRequest\"=\n\x1aRefreshSuggestionsResponse\x12\x0f\n\x07members\x18\x01 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x05\"\x1e\n\x1cGetSuggestionProgressRequest\"^\n\x1dGetSuggestionProgressResponse\x12\x12\n\nopen_tasks\x18\x01 \x01(\x03\x12\x0f\n\x07members\x18\x02 \x01(\x03\x12\x18\n\x10members_computed\x18\x03 \x01(\x03\x32\x85\x04\n\x11SuggestionService\x12r\n\x0fListSuggestions\x12..kodama.social_graph.v1.ListSuggestionsRequest\x1a/.kodama.social_graph.v1.ListSuggestionsResponse\x12x\n\x11\x44ismissSuggestion\x12\x30.kodama.social_graph.v1.DismissSuggestionRequest\x1a\x31.kodama.social_graph.v1.DismissSuggestionResponse\x12{\n\x12RefreshSuggestions\x12\x31.kodama.social_graph.v1.RefreshSuggestionsRequest\x1a\x32.kodama.social_graph.v1.RefreshSuggestionsResponse\x12\x84\x01\n\x15GetSuggestionProgress\x12\x34.kodama.social_graph.v1.GetSuggestionProgressRequest\x1a\x35.kodama.social_graph.v1.GetSuggestionProgressResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/kodama/social_graph/v1/suggestion_service.proto\x12\x16kodama.social_graph.v1\x1a)kodama/social_graph/v1/social_graph.proto\";\n\x16ListSuggestionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\"R\n\x17ListSuggestionsResponse\x12\x37\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\".kodama.social_graph.v1.Suggestion\"U\n\x18\x44ismissSuggestionRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1b\n\x19\x44ismissSuggestionResponse\"\x1b\n\x19RefreshSuggestionsRequest\"=\n\x1aRefreshSuggestionsResponse\x12\x0f\n\x07members\x18\x01 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x05\"\x1e\n\x1cGetSuggestionProgressRequest\"^\n\x1dGetSuggestionProgressResponse\x12\x12\n\nopen_tasks\x18\x01 \x01(\x03\x12\x0f\n\x07members\x18\x02 \x01(\x03\x12\x18\n\x10members_computed\x18\x03 \x01(\x03\x32\x85\x04\n\x11SuggestionService\x12r\n\x0fListSuggestions\x12..kodama.social_graph.v1.ListSuggestionsRequest\x1a/.kodama.social_graph.v1.ListSuggestionsResponse\x12x\n\x11\x44ismissSuggestion\x12\x30.kodama.social_graph.v1.DismissSuggestionRequest\x1a\x31.kodama.social_graph.v1.DismissSuggestionResponse\x12{\n\x12RefreshSuggestions\x12\x31.kodama.social_graph.v1.RefreshSuggestionsRequest\x1a\x32.kodama.social_graph.v1.RefreshSuggestionsResponse\x12\x84\x01\n\x15GetSuggestionProgress\x12\x34.kodama.social_graph.v1.GetSuggestionProgressRequest\x1a\x35.kodama.social_graph.v1.GetSuggestionProgressResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,17 +37,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSUGGESTIONSRESPONSE']._serialized_start=179
   _globals['_LISTSUGGESTIONSRESPONSE']._serialized_end=261
   _globals['_DISMISSSUGGESTIONREQUEST']._serialized_start=263
-  _globals['_DISMISSSUGGESTIONREQUEST']._serialized_end=328
-  _globals['_DISMISSSUGGESTIONRESPONSE']._serialized_start=330
-  _globals['_DISMISSSUGGESTIONRESPONSE']._serialized_end=357
-  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_start=359
-  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_end=386
-  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_start=388
-  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_end=449
-  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_start=451
-  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_end=481
-  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_start=483
-  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_end=577
-  _globals['_SUGGESTIONSERVICE']._serialized_start=580
-  _globals['_SUGGESTIONSERVICE']._serialized_end=1097
+  _globals['_DISMISSSUGGESTIONREQUEST']._serialized_end=348
+  _globals['_DISMISSSUGGESTIONRESPONSE']._serialized_start=350
+  _globals['_DISMISSSUGGESTIONRESPONSE']._serialized_end=377
+  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_start=379
+  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_end=406
+  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_start=408
+  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_end=469
+  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_start=471
+  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_end=501
+  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_start=503
+  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_end=597
+  _globals['_SUGGESTIONSERVICE']._serialized_start=600
+  _globals['_SUGGESTIONSERVICE']._serialized_end=1117
 # @@protoc_insertion_point(module_scope)

@@ -74,17 +74,23 @@ class DismissSuggestionRequest(_message.Message):
 
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     TARGET_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     target_id: _builtins.int
+    request_id: _builtins.str
+    """The client's Idempotency-Key, at most 255 bytes; empty means none. The same key of the same account within a day gets the
+    first answer, and nothing is done again.
+    """
     def __init__(
         self,
         *,
         account_id: _builtins.int = ...,
         target_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "target_id", b"target_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

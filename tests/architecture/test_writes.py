@@ -1,0 +1,76 @@
+"""No write can be forgotten: what the gateway changes, it changes with the client's Idempotency-Key, which is kept with the effect."""
+
+import ast
+import re
+from pathlib import Path
+
+from tests.architecture.test_deadlines import rpc_requests
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ROOT / "services/gateway/clients.py"
+READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull)[A-Z]|Relate$|Verify[A-Z]|Search[A-Z]|Check$")
+"""The names of RPCs that change nothing."""
+
+WITHOUT_KEY = {
+    "CreateApp": "nobody calls, and a key that others can guess would give them the secret; a second app does no harm",
+    "IssueAppToken": "the answer is a secret, which is not stored; a second token does no harm",
+    "IssueAccountToken": "the answer is a secret, which is not stored; a second token does no harm",
+    "RevokeToken": "ending what has ended changes nothing, and the answer is empty",
+}
+"""RPC of the gateway → why it is a write without a key."""
+
+IN_ONE_STATEMENT = {
+    "CreateStatus": "services/status/store.py",
+    "CreateBlogEntry": "services/blog/store.py",
+}
+"""RPC → where its key is claimed in the one statement that does everything."""
+
+REQUESTS = rpc_requests()
+KEYED = {name for name, request in REQUESTS.items() if "request_id" in request.fields_by_name}
+
+
+def handed_to(adapter: str) -> set[str]:
+    """The RPCs that the gateway's clients hand to `self._read` or `self._write`."""
+    calls = (node for node in ast.walk(ast.parse(CLIENTS.read_text("utf-8"))) if isinstance(node, ast.Call))
+    return {
+        call.args[0].attr
+        for call in calls
+        if ast.unparse(call.func) == f"self.{adapter}" and call.args and isinstance(call.args[0], ast.Attribute)
+    }
+
+
+def decorated() -> set[str]:
+    """The RPCs that are written with `once`."""
+    return {
+        node.name
+        for path in (ROOT / "services").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.AsyncFunctionDef)
+        and any(ast.unparse(each).startswith("once(") for each in node.decorator_list)
+    }
+
+
+def test_what_the_gateway_writes_takes_a_key() -> None:
+    written = handed_to("_write")
+    assert len(written) > 10
+    assert written - KEYED == WITHOUT_KEY.keys()
+
+
+def test_what_the_gateway_reads_changes_nothing() -> None:
+    read = handed_to("_read")
+    assert len(read) > 10
+    assert {name for name in read if not READS.match(name)} == set()
+    assert read & KEYED == set()
+
+
+def test_the_gateway_calls_nothing_in_another_way() -> None:
+    text = CLIENTS.read_text("utf-8")
+    named = {name for name in REQUESTS if re.search(rf"self\._\w+\.{name}\b", text)}
+    assert named == handed_to("_read") | handed_to("_write")
+
+
+def test_every_key_is_kept_with_the_effect() -> None:
+    assert decorated() & IN_ONE_STATEMENT.keys() == set()
+    assert decorated() | IN_ONE_STATEMENT.keys() == KEYED
+    for path in IN_ONE_STATEMENT.values():
+        assert "try_claim(" in (ROOT / path).read_text("utf-8")
