@@ -19,7 +19,7 @@ from services.gateway import bodies
 from services.gateway.auth import Open, Policy, authorize
 from services.gateway.clients import idempotency_key
 from services.gateway.context import Call, Gateway
-from services.gateway.errors import ErrorStyle, api_error, log_failure
+from services.gateway.errors import ErrorBody, ErrorStyle, api_error, log_failure
 from services.gateway.parameters import NoParameters, Reader
 from services.gateway.scopes import SCOPES
 
@@ -46,6 +46,14 @@ class Route:
     fields: Mapping[str, str] = field(default_factory=dict)
     """Names of fields in the contracts → names of parameters here, where they differ."""
     errors: ErrorStyle = api_error
+    refusal: type[msgspec.Struct] = ErrorBody
+    """What a 422 holds, for the documentation."""
+    success: int = 200
+    """The code of the answer that `response` describes."""
+    answers: Mapping[int, Any] = field(default_factory=dict)
+    """Other answers that are no common errors: code → type of the JSON, or None."""
+    media_type: str = "text/html"
+    """What is answered where `response` is None; empty for nothing."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Open) and self.policy not in SCOPES:

@@ -3,6 +3,7 @@
 from services.gateway.routes import (
     accounts,
     blogs,
+    documentation,
     friendships,
     instance,
     oauth,
@@ -13,14 +14,16 @@ from services.gateway.routes import (
 )
 from services.gateway.routing import Route
 
-TABLE: tuple[Route, ...] = (
-    *instance.ROUTES,
-    *oauth.ROUTES,
-    *accounts.ROUTES,
-    *friendships.ROUTES,
-    *statuses.ROUTES,
-    *timelines.ROUTES,
-    *blogs.ROUTES,
-    *suggestions.ROUTES,
-    *profiles.ROUTES,
-)
+TABLE: tuple[Route, ...] = documentation.Documentation(
+    (
+        *instance.ROUTES,
+        *oauth.ROUTES,
+        *accounts.ROUTES,
+        *friendships.ROUTES,
+        *statuses.ROUTES,
+        *timelines.ROUTES,
+        *blogs.ROUTES,
+        *suggestions.ROUTES,
+        *profiles.ROUTES,
+    )
+).table

@@ -21,7 +21,7 @@ from services.gateway.parameters import (
     parse_handle,
 )
 from services.gateway.routing import Route, json_response
-from services.gateway.signing_up import SignUp, check_sign_up, language_of, sign_up_error
+from services.gateway.signing_up import SignUp, SignUpErrorBody, check_sign_up, language_of, sign_up_error
 
 DEFAULT_STATUSES, MAX_STATUSES = 20, 40
 DEFAULT_FRIENDS, MAX_FRIENDS = 40, 80
@@ -174,6 +174,7 @@ ROUTES = (
         params=SignUp,
         response=Token,
         errors=sign_up_error,
+        refusal=SignUpErrorBody,
         summary="Sign up",
         tag="accounts",
     ),

@@ -248,6 +248,7 @@ ROUTES = (
         handler=get_health,
         policy=Open.PUBLIC,
         response=Health,
+        answers={503: Health},
         summary="Whether the network is well",
         tag="instance",
     ),

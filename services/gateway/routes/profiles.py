@@ -112,7 +112,9 @@ async def get_style(_call: Call[NoParameters]) -> Response:
     return Response(STYLE, 200, {"cache-control": "public, max-age=3600"}, "text/css")
 
 
-def _page(path: str, handler: Handler, summary: str, params: type = NoParameters) -> Route:
+def _page(
+    path: str, handler: Handler, summary: str, params: type = NoParameters, *, media_type: str = "text/html"
+) -> Route:
     return Route(
         method="GET",
         path=path,
@@ -120,6 +122,7 @@ def _page(path: str, handler: Handler, summary: str, params: type = NoParameters
         policy=Open.PUBLIC,
         params=params,
         errors=page_error,
+        media_type=media_type,
         summary=summary,
         tag="pages",
     )
@@ -131,7 +134,7 @@ ROUTES = (
     _page("/@{handle}/statuses", get_statuses, "All statuses of a member", WindowParameters),
     _page("/@{handle}/{id}", get_post, "One status"),
     _page("/@{handle}/blog/{id}", get_blog_entry, "One blog entry"),
-    _page("/avatars/{id}.svg", get_avatar, "A member's picture"),
-    _page("/headers/{id}.svg", get_header, "The picture over a member's profile"),
-    _page("/assets/kodama.css", get_style, "The pages' style"),
+    _page("/avatars/{id}.svg", get_avatar, "A member's picture", media_type="image/svg+xml"),
+    _page("/headers/{id}.svg", get_header, "The picture over a member's profile", media_type="image/svg+xml"),
+    _page("/assets/kodama.css", get_style, "The pages' style", media_type="text/css"),
 )
