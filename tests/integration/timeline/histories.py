@@ -17,14 +17,19 @@ def _check(machine: Machine, reader: int) -> None:
 
 
 def _do_all(machine: Machine, *tasks: str) -> None:
-    """Do what is open of these tasks, one task after the other; of all, in some order, without any named."""
+    """Relay, and do what waits of these tasks, one task after the other; of all, in some order, without any named."""
     if not tasks:
         machine.do_all_work(chance=random.Random(1))
+        return
+    machine.relay()
     for task in tasks:
-        for number, row in enumerate(machine.open_rows()):
-            if row.task == task:
-                machine.do_work(number=number, is_struck=True)
-                break
+        _do(machine, task)
+
+
+def _do(machine: Machine, task: str, fate: str = "done") -> None:
+    """Do the first message of this task that waits."""
+    number = [delivery.task for delivery in machine.broker.waiting].index(task)
+    machine.do_work(number=number, fate=fate)
 
 
 def _let_the_stranger_in(machine: Machine) -> None:
@@ -59,12 +64,14 @@ def no_backfill(machine: Machine) -> None:
 
 def struck_too_early(machine: Machine) -> None:
     machine.post(author=AUTHOR, visibility=3)
-    machine.do_work(number=0, is_struck=False)
+    machine.relay()
+    _do(machine, "timeline.fan_out", "dies before")
     _check(machine, READER)
 
 
 def late_look(machine: Machine) -> None:
     machine.post(author=AUTHOR, visibility=3)
+    machine.relay()
     machine.do_work_during_a_read(reader=READER, number=0)
 
 
@@ -99,6 +106,69 @@ def forgotten_heavy_author(machine: Machine) -> None:
     _check(machine, READER)
 
 
+def id_cursor(machine: Machine) -> None:
+    machine.begin_slow_post(author=AUTHOR)
+    machine.post(author=AUTHOR, visibility=3)
+    machine.relay()
+    machine.commit_slow_post()
+    machine.come_to_rest()
+
+
+def no_leases(machine: Machine) -> None:
+    machine.post(author=AUTHOR, visibility=3)
+    machine.relay()
+    machine.lose_the_broker()
+    machine.come_to_rest()
+
+
+def no_confirms(machine: Machine) -> None:
+    for _ in range(2):
+        machine.post(author=AUTHOR, visibility=3)
+        machine.relay_to_a_breaking_broker()
+        machine.lose_the_broker()
+        _check(machine, READER)
+
+
+def marker_without_entries(machine: Machine) -> None:
+    machine.post(author=AUTHOR, visibility=3)
+    machine.relay()
+    _do(machine, "timeline.fan_out", "dies while")
+    _do(machine, "timeline.fan_out")
+    _check(machine, READER)
+
+
+def no_marker(machine: Machine) -> None:
+    machine.post_and_deliver(author=AUTHOR)
+    machine.replay(number=len(machine.broker.past) - 1)
+    _do(machine, "timeline.fan_out")
+
+
+def cached_relations(machine: Machine) -> None:
+    machine.post_and_deliver(author=AUTHOR)
+    _check(machine, READER)
+    machine.unfriend(two=(READER, AUTHOR))
+    _check(machine, READER)
+
+
+def trim_without_floor(machine: Machine) -> None:
+    machine.post_and_deliver(author=AUTHOR)
+    machine.post_and_deliver(author=AUTHOR)
+    machine.trim(number=1)
+    _check(machine, READER)
+
+
+def fill_after_promise(machine: Machine) -> None:
+    machine.befriend(two=(AUTHOR, STRANGER))
+    machine.post_and_deliver(author=AUTHOR)
+    _do_all(machine)
+    _check(machine, STRANGER)
+    machine.let_time_pass()
+    machine.let_leases_end()
+    machine.relay()
+    _do(machine, "timeline.fill", "dies while")
+    _check(machine, STRANGER)
+
+
 HISTORIES: dict[type[mutants.Mutant], History] = {
     mutants.FanOutWithCachedFriends: cached_friends,
     mutants.PurgeRacesRefriending: careless_purge,
@@ -110,4 +180,13 @@ HISTORIES: dict[type[mutants.Mutant], History] = {
     mutants.SleeperTrusted: trusted_sleeper,
     mutants.NoOpenWork: no_open_work,
     mutants.HeavyAuthorsForgotten: forgotten_heavy_author,
+    mutants.RelayWithIdCursor: id_cursor,
+    mutants.RelayWithoutLeases: no_leases,
+    mutants.RelayWithoutConfirms: no_confirms,
+    mutants.MarkerWithoutEntries: marker_without_entries,
+    mutants.NoMarker: no_marker,
+    mutants.BackfillFromReplica: no_backfill,
+    mutants.CachedRelations: cached_relations,
+    mutants.TrimWithoutFloor: trim_without_floor,
+    mutants.FillAfterPromise: fill_after_promise,
 }

@@ -1,33 +1,47 @@
 """Histories of a small network, with every home timeline compared with the truth in SQL after each step.
 
-Members befriend, unfriend, block, post, write, delete, read, sleep and come back, friendships are imported, and the ledgers' work is done
-late, in any order, repeatedly, by workers that die before they say so, and in the middle of reads.
+Members befriend, unfriend, block, post, write, narrow, delete, read, sleep and come back; friendships are imported; posts commit out of the
+order of their ids; old entries are trimmed. The real relay publishes what the ledgers hold to a broker that repeats, reorders, delays,
+loses and replays it, to workers that die before, while and after they do it, and some of it happens in the middle of reads.
 """
 
-import os
 import random
 from typing import ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from kodama.page.v1.window_pb2 import Window
 
 from chassis.paging import page_of
-from tests.integration.timeline.stage import DORMANT_DAYS, InterruptedReading, Parts, Stage
-from tests.world import Work, World
+from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Parts
+from tests.integration.timeline.scene import Died
+from tests.integration.timeline.stage import Stage
+from tests.integration.timeline.wayward_broker import Delivery
+from tests.world import World
 
 MEMBERS = 4
-EXAMPLES = int(os.environ.get("KODAMA_MACHINE_EXAMPLES", "8"))
 STEPS = 40
-MUTANT_EXAMPLES = 60
+ROUNDS_TO_REST = 20
 
 member = st.integers(0, MEMBERS - 1)
 pair = st.tuples(member, member).filter(lambda two: two[0] != two[1])
 which = st.integers(0, 10_000)
 
 
-class NotTheTruth(AssertionError):
+class Wrong(AssertionError):
+    """What the design promises did not hold in a history."""
+
+
+class NotTheTruth(Wrong):
     """A home timeline differs from what SQL says that it has to be."""
+
+
+class NeverDone(Wrong):
+    """Work is still open though relay, broker and workers have been undisturbed for long."""
+
+
+class WorkFailed(Wrong):
+    """A task failed though nothing was in its way."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -41,20 +55,24 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Make new members in an otherwise quiet network."""
-        self.world, self.reading = self.stage.play(self.parts)
+        self.scene = self.stage.play(self.parts)
+        self.world, self.reading, self.broker = self.scene.world, self.scene.reading, self.scene.broker
         self.members = self.stage.run(self.world.members(MEMBERS))
         self.posted: list[tuple[int, int]] = []
+        self.written: list[tuple[int, int]] = []
         self.asleep = set(range(1, MEMBERS))
         for friend in self.members[1:3]:
             self.stage.run(self.world.befriend(self.members[0], friend))
         self._read(self.members[0], Window(limit=1))
-        self.stage.run(self.world.drain())
+        self.come_to_rest()
         self.let_time_pass()
 
     def teardown(self) -> None:
         """Leave nothing for the next history to do."""
-        for work in self.world.open_work() if hasattr(self, "world") else ():
-            self.world.strike(work)
+        if hasattr(self, "scene"):
+            self.scene.end()
+
+    # What members do
 
     @rule(two=pair)
     def befriend(self, two: tuple[int, int]) -> None:
@@ -89,66 +107,49 @@ class Machine(RuleBasedStateMachine):
 
     @rule(author=member)
     def post_and_deliver(self, author: int) -> None:
-        """Post, and have it fanned out at once, before anything else that is open."""
+        """Post, and have it fanned out at once, before anything else that waits."""
         self.post(author, visibility=3)
-        [work] = [row for row in self.open_rows() if row.payload.get("entry_id") == self.posted[-1][1]]
-        self.stage.run(self._do(work, is_struck=True))
+        self.relay()
+        [delivery] = [each for each in self.broker.waiting if each.is_about(self.posted[-1][1])]
+        self._work(delivery)
+
+    @rule(author=member)
+    @precondition(lambda self: not self.scene.slow_posts)
+    def begin_slow_post(self, author: int) -> None:
+        """Let a post take its ids, and commit only after others that come later."""
+        self.scene.begin_slow_post(self.members[author])
+
+    @rule()
+    @precondition(lambda self: self.scene.slow_posts)
+    def commit_slow_post(self) -> None:
+        self.posted.append(self.scene.commit_slow_post())
 
     @rule(author=member, visibility=st.integers(1, 4))
     def write(self, author: int, visibility: int) -> None:
-        self.stage.run(self.world.write(self.members[author], visibility))
+        entry_id = self.stage.run(self.world.write(self.members[author], visibility))
+        self.written.append((self.members[author], entry_id))
 
     @rule(number=which)
+    @precondition(lambda self: self.written)
+    def narrow(self, number: int) -> None:
+        """Keep to oneself from now on what friends could read until now."""
+        self.scene.narrow_blog_entry(*self.written[number % len(self.written)])
+
+    @rule(number=which)
+    @precondition(lambda self: self.posted)
     def delete(self, number: int) -> None:
-        if self.posted:
-            self.stage.run(self.world.delete(*self.posted.pop(number % len(self.posted))))
+        self.stage.run(self.world.delete(*self.posted.pop(number % len(self.posted))))
 
     @rule(reader=member)
     def sleep(self, reader: int) -> None:
         """Let a member not read for more than the days after which nothing is pushed any more, until it wakes."""
-        self.world.query(
-            "UPDATE timeline.homes SET active_at = active_at - %s * interval '1 day' WHERE account_id = %s RETURNING 1",
-            DORMANT_DAYS + 1,
-            self.members[reader],
-        )
+        self.scene.let_sleep(self.members[reader], DORMANT_DAYS + 1)
         self.asleep.add(reader)
 
     @rule(reader=member)
     def wake(self, reader: int) -> None:
         """Let a member read for the first time, or again."""
         self.asleep.discard(reader)
-
-    @rule()
-    def let_time_pass(self) -> None:
-        """Let the margin pass after which pushing begins for members who have just become active."""
-        self.world.settle_pushing()
-
-    @rule(number=which, is_struck=st.booleans())
-    def do_work(self, number: int, is_struck: bool) -> None:
-        """Do some open work; the worker dies before it is struck, or not."""
-        rows = self.open_rows()
-        if rows:
-            self.stage.run(self._do(rows[number % len(rows)], is_struck))
-
-    @rule(chance=st.randoms(use_true_random=False))
-    def do_all_work(self, chance: random.Random) -> None:
-        """Do all work that is open, in any order."""
-        rows = self.open_rows()
-        chance.shuffle(rows)
-        for work in rows:
-            self.stage.run(self._do(work, is_struck=True))
-
-    @rule(reader=member, number=which)
-    def do_work_during_a_read(self, reader: int, number: int) -> None:
-        self.asleep.discard(reader)
-        rows = self.open_rows()
-        if rows:
-
-            async def interruption() -> None:
-                await self._do(rows[number % len(rows)], is_struck=True)
-
-            self.reading.interruption = interruption
-            self.check(reader)
 
     @rule(reader=member)
     def scroll(self, reader: int) -> None:
@@ -158,6 +159,94 @@ class Machine(RuleBasedStateMachine):
         if len(true_home) > 3:
             self._compare(account_id, Window(limit=2, max_id=true_home[1]), true_home[2:4])
             self._compare(account_id, Window(limit=2, min_id=true_home[3]), true_home[1:3])
+
+    # What happens to the work that this causes
+
+    @rule()
+    def let_time_pass(self) -> None:
+        """Let the margin pass after which pushing begins for members who have just become active."""
+        self.world.settle_pushing()
+
+    @rule()
+    def relay(self) -> None:
+        """Publish what is due."""
+        self.scene.relay()
+
+    @rule()
+    def relay_to_a_breaking_broker(self) -> None:
+        """Publish what is due to a broker that takes half of it and confirms nothing."""
+        self.broker.is_breaking = True
+        self.scene.relay()
+        self.broker.is_breaking = False
+
+    @rule()
+    def let_leases_end(self) -> None:
+        """Let as much time pass as a relay waits until it publishes once more what is not done."""
+        self.scene.let_leases_end()
+
+    @rule(number=which, fate=st.sampled_from(("done", "done", "dies before", "dies while", "dies after")))
+    @precondition(lambda self: self.broker.waiting)
+    def do_work(self, number: int, fate: str) -> None:
+        """Have a worker do any of what waits; a worker that dies leaves it to another."""
+        self._work(self.broker.waiting[number % len(self.broker.waiting)], fate)
+
+    @rule(chance=st.randoms(use_true_random=False))
+    def do_all_work(self, chance: random.Random) -> None:
+        """Relay and do all that is due, in any order."""
+        self.relay()
+        waiting = list(self.broker.waiting)
+        chance.shuffle(waiting)
+        for delivery in waiting:
+            self._work(delivery)
+
+    @rule(number=which)
+    @precondition(lambda self: self.broker.waiting)
+    def repeat(self, number: int) -> None:
+        """Have a message come twice."""
+        self.broker.waiting.append(self.broker.waiting[number % len(self.broker.waiting)])
+
+    @rule(number=which)
+    @precondition(lambda self: self.broker.past)
+    def replay(self, number: int) -> None:
+        """Have a message come again that was done long ago."""
+        self.broker.waiting.append(self.broker.past[number % len(self.broker.past)])
+
+    @rule(number=which)
+    @precondition(lambda self: self.broker.waiting)
+    def drop(self, number: int) -> None:
+        """Lose a message."""
+        self.broker.waiting.pop(number % len(self.broker.waiting))
+
+    @rule()
+    def lose_the_broker(self) -> None:
+        """Lose everything that was in the broker."""
+        self.broker.waiting.clear()
+
+    @rule(reader=member, number=which)
+    @precondition(lambda self: self.broker.waiting)
+    def do_work_during_a_read(self, reader: int, number: int) -> None:
+        self.asleep.discard(reader)
+        delivery = self.broker.waiting[number % len(self.broker.waiting)]
+        self.reading.interruption = lambda: self.scene.work(delivery)
+        self.check(reader)
+
+    @rule(number=which)
+    @precondition(lambda self: self.posted)
+    def trim(self, number: int) -> None:
+        """Let go of all entries below some post."""
+        self.scene.trim(self.posted[number % len(self.posted)][1])
+
+    @rule()
+    def come_to_rest(self) -> None:
+        """Leave relay, broker and workers alone until all is done. Raises NeverDone where it never is."""
+        for _ in range(ROUNDS_TO_REST):
+            self.scene.let_leases_end()
+            self.do_all_work(random.Random(0))
+            if not self.world.open_work():
+                return
+        raise NeverDone(f"{self.world.open_work()} never gets done")
+
+    # What is promised
 
     @invariant()
     def every_home_timeline_is_the_truth(self) -> None:
@@ -179,17 +268,13 @@ class Machine(RuleBasedStateMachine):
         page = page_of(window, default=20, maximum=40)
         return [entry.entry_id for entry in self.stage.run(self.reading.page(account_id, page))]
 
-    def open_rows(self) -> list[Work]:
-        return self.world.open_work()
-
-    async def _do(self, work: Work, is_struck: bool) -> None:
-        if self.parts.strikes_before_work:
-            self.world.strike(work)
-            if not is_struck:
-                return  # died in between
-        await self.world.do(work)
-        if is_struck:
-            self.world.strike(work)
+    def _work(self, delivery: Delivery, fate: str = "done") -> None:
+        try:
+            self.stage.run(self.scene.work(delivery, fate))
+        except Died:
+            pass
+        except Exception as error:
+            raise WorkFailed(f"{delivery}: {type(error).__name__}: {error}") from error
 
     def _are_blocked(self, left: int, right: int) -> bool:
         both = [left, right]

@@ -1,14 +1,31 @@
 """Parts of a timeline with one fault each: each breaks one rule that the design rests on."""
 
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import cast
+
+import celery
+import numpy as np
+import psycopg
+
+from chassis import ledger
 from chassis.database import Pool, transaction
+from chassis.ids import created_at_ms
 from chassis.paging import Page
+from chassis.publisher import Publisher, PublishError
+from chassis.relay import make_batches, to_message
+from chassis.settings import Settings
 from services.timeline import store
 from services.timeline.activation import Activation
 from services.timeline.clients import Clients, Friends, Publications
 from services.timeline.domain import Entry, Home
 from services.timeline.fan_out import FanOut
+from services.timeline.rows import Ids, keep_accounts, make_rows
 from services.timeline.upkeep import Upkeep
-from tests.integration.timeline.stage import DORMANT_DAYS, InterruptedReading, Parts
+from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Parts
+
+REPLICA_LAG_MS = 5000
 
 
 class Mutant(Parts):
@@ -184,6 +201,164 @@ class HeavyAuthorsForgotten(Mutant):
         return made
 
 
+class RelayWithIdCursor(Mutant):
+    """The relay takes what is new by `id > last`, though ids commit out of order."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def relay_due(
+        self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
+    ) -> int:
+        with conn.transaction():
+            rows = conn.execute(
+                "SELECT id, task, payload, attempts FROM ledger"
+                " WHERE id > %s OR (published_at IS NOT NULL AND due_at <= now()) ORDER BY id",
+                (self._last.get(producer, 0),),
+            ).fetchall()
+            publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
+            ledger.mark_published(conn, [row[0] for row in rows], lease_seconds=settings.relay_lease_seconds)
+        self._last[producer] = max([self._last.get(producer, 0), *(row[0] for row in rows)])
+        return len(rows)
+
+
+class RelayWithoutLeases(Mutant):
+    """What was published once is never published again, whatever becomes of it."""
+
+    def relay_due(
+        self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
+    ) -> int:
+        conn.execute("UPDATE ledger SET due_at = 'infinity' WHERE published_at IS NOT NULL")
+        return super().relay_due(conn, publisher, app, producer, settings)
+
+
+class UnconfirmedPublisher:
+    """A fault: whether the broker has confirmed is not asked."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def publish(self, messages) -> None:  # type: ignore[no-untyped-def]  # a fault, put in from outside
+        with suppress(PublishError):
+            self._publisher.publish(messages)
+
+
+class RelayWithoutConfirms(RelayWithoutLeases):
+    """Rows are struck once they are sent, as where the broker is believed to keep everything."""
+
+    def relay_due(
+        self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
+    ) -> int:
+        told = cast(Publisher, UnconfirmedPublisher(publisher))
+        sent = super().relay_due(conn, told, app, producer, settings)
+        conn.execute("DELETE FROM ledger WHERE published_at IS NOT NULL")
+        return sent
+
+
+class HastyFanOut(FanOut):
+    """A fault: posts are marked as fanned out before their entries are written."""
+
+    async def _deliver_part(self, entries: Sequence[Entry], friends: dict[int, Ids]) -> int:
+        async with transaction(self._pool) as conn:
+            rows = await self._claim_rows(conn, entries, friends)
+        async with transaction(self._pool) as conn:
+            return await store.insert_entries(conn, rows) if len(rows) else 0
+
+
+class MarkerWithoutEntries(Mutant):
+    """A post's marker commits before its entries."""
+
+    def fan_out(self, pool: Pool, clients: Clients) -> FanOut:
+        return HastyFanOut(
+            pool, clients.publications, clients.friends, dormant_days=DORMANT_DAYS, max_pushed_friends=1000
+        )
+
+
+class CopyOnlyFanOut(FanOut):
+    """A fault: every delivery of a post is believed to be the first."""
+
+    async def _deliver_part(self, entries: Sequence[Entry], friends: dict[int, Ids]) -> int:
+        async with transaction(self._pool) as conn:
+            rows = make_rows(list(entries), friends)
+            rows = keep_accounts(rows, await store.list_active(conn, np.unique(rows[:, 0]), self._dormant_days))
+            if len(rows):
+                await store.copy_entries(conn, rows)
+            return len(rows)
+
+
+class NoMarker(Mutant):
+    """A post that is delivered twice is written twice."""
+
+    def fan_out(self, pool: Pool, clients: Clients) -> FanOut:
+        return CopyOnlyFanOut(
+            pool, clients.publications, clients.friends, dormant_days=DORMANT_DAYS, max_pushed_friends=1000
+        )
+
+
+class LaggingReplica(Publications):
+    """A fault: posts are read from a copy that is some seconds behind."""
+
+    async def pull_pages(self, viewer_id: int, author_ids: Sequence[int], *, above: int) -> AsyncIterator[list[Entry]]:
+        async for entries in super().pull_pages(viewer_id, author_ids, above=above):
+            newest = time.time() * 1000 - REPLICA_LAG_MS
+            yield [entry for entry in entries if created_at_ms(entry.entry_id) < newest]
+
+
+class BackfillFromReplica(Mutant):
+    """The backfill of a friendship does not see what was committed before it."""
+
+    def upkeep(self, pool: Pool, clients: Clients) -> Upkeep:
+        replica = LaggingReplica(clients.publications._sources)
+        return Upkeep(pool, replica, clients.friends, dormant_days=DORMANT_DAYS)
+
+
+class Remembering(Publications):
+    """A fault: what was allowed once is allowed for ever."""
+
+    def __init__(self, publications: Publications) -> None:
+        super().__init__(publications._sources)
+        self._allowed: dict[int, set[int]] = {}
+
+    async def on_home(self, viewer_id, entry_ids):  # type: ignore[no-untyped-def]  # a fault, put in from outside
+        allowed = self._allowed.setdefault(viewer_id, set())
+        allowed |= set(await super().on_home(viewer_id, [an_id for an_id in entry_ids if an_id not in allowed]))
+        return allowed & set(entry_ids)
+
+
+class CachedRelations(Mutant):
+    """What may stand on the timeline is asked once."""
+
+    def reading(self, pool: Pool, clients: Clients) -> InterruptedReading:
+        made = super().reading(pool, clients)
+        made._publications = Remembering(clients.publications)
+        return made
+
+
+class TrimWithoutFloor(Mutant):
+    """Old entries go, and readers rely on them still."""
+
+    raises_floor = False
+
+
+class HastyFill(Upkeep):
+    """A fault: older posts count as pushed before they are."""
+
+    async def fill(self, account_id: int) -> None:
+        async with transaction(self._pool) as conn:
+            pushed_from = await store.find_pushed_from(conn, account_id)
+            if pushed_from is None:
+                return
+            await store.lower_pushed_from(conn, account_id, before=pushed_from, after=0)
+        await super().fill(account_id)
+
+
+class FillAfterPromise(Mutant):
+    """A worker that dies over the filling of a home timeline leaves a promise behind that nobody keeps."""
+
+    def upkeep(self, pool: Pool, clients: Clients) -> Upkeep:
+        return HastyFill(pool, clients.publications, clients.friends, dormant_days=DORMANT_DAYS)
+
+
 MUTANTS: tuple[type[Mutant], ...] = (
     FanOutWithCachedFriends,
     PurgeRacesRefriending,
@@ -195,4 +370,13 @@ MUTANTS: tuple[type[Mutant], ...] = (
     SleeperTrusted,
     NoOpenWork,
     HeavyAuthorsForgotten,
+    RelayWithIdCursor,
+    RelayWithoutLeases,
+    RelayWithoutConfirms,
+    MarkerWithoutEntries,
+    NoMarker,
+    BackfillFromReplica,
+    CachedRelations,
+    TrimWithoutFloor,
+    FillAfterPromise,
 )

@@ -2,20 +2,28 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from chassis.settings import Settings
 from tests.integration.timeline.histories import HISTORIES
-from tests.integration.timeline.machine import Machine, NotTheTruth
-from tests.integration.timeline.mutants import MUTANTS, Mutant
+from tests.integration.timeline.machine import STEPS, Machine, NeverDone, NotTheTruth, WorkFailed, Wrong
+from tests.integration.timeline.mutants import MUTANTS, Mutant, NoMarker, RelayWithIdCursor, RelayWithoutLeases
 from tests.integration.timeline.stage import Stage
 
 EXAMPLES = int(os.environ.get("KODAMA_MACHINE_EXAMPLES", "25"))
-STEPS = 40
+HUNTED = int(os.environ.get("KODAMA_MUTANT_EXAMPLES", "0"))
+"""At most so many random histories are spent on each mutant."""
+SHOWN_AS: dict[type[Mutant], type[Wrong]] = {
+    RelayWithIdCursor: NeverDone,
+    RelayWithoutLeases: NeverDone,
+    NoMarker: WorkFailed,
+}
+"""How mutants show that do not show in a home timeline."""
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +33,21 @@ def stage(module_settings: Settings) -> Iterator[Stage]:
     opened.close()
 
 
-def test_every_home_timeline_is_exact_after_every_step(stage: Stage) -> None:
-    Machine.stage = stage
-    settings = hypothesis_settings(
-        max_examples=EXAMPLES,
+def _histories(examples: int, **others: Any) -> hypothesis_settings:
+    return hypothesis_settings(
+        max_examples=examples,
         stateful_step_count=STEPS,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
         print_blob=True,
+        **others,
     )
-    run_state_machine_as_test(Machine, settings=settings)
+
+
+def test_every_home_timeline_is_exact_after_every_step(stage: Stage) -> None:
+    Machine.stage = stage
+    run_state_machine_as_test(Machine, settings=_histories(EXAMPLES))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
@@ -53,6 +65,17 @@ def test_a_mutant_is_caught_and_nothing_else(stage: Stage, mutant: type[Mutant])
     sound.teardown()
     faulty = Faulty()
     faulty.begin()
-    with pytest.raises(NotTheTruth):
+    with pytest.raises(SHOWN_AS.get(mutant, NotTheTruth)):
         HISTORIES[mutant](faulty)
     faulty.teardown()
+
+
+@pytest.mark.skipif(not HUNTED, reason="takes minutes: make mutants")
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_random_histories_catch_a_mutant_too(stage: Stage, mutant: type[Mutant]) -> None:
+    class Faulty(Machine):
+        parts = mutant()
+
+    Faulty.stage = stage
+    with pytest.raises(Wrong):
+        run_state_machine_as_test(Faulty, settings=_histories(HUNTED, phases=(Phase.generate,)))
