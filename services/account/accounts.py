@@ -1,12 +1,14 @@
-"""Use case: read accounts, and bring in members from elsewhere."""
+"""Use case: read, find and change accounts, and bring in members from elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.database import Pool, connection
-from chassis.errors import Conflict
+from chassis.errors import Conflict, NotFound
+from chassis.idempotency import Write
 from services.account import store
-from services.account.domain import Account, NewProfile, is_handle
+from services.account.domain import Account, AccountChange, AccountSettings, NewProfile, change_account, is_handle
+from services.account.search_keys import key_range
 
 IMPORT_TRIES = 3
 
@@ -20,7 +22,7 @@ class Imported:
 
 
 class Accounts:
-    """Reads accounts from committed state."""
+    """Reads accounts from committed state, and changes them."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -51,6 +53,35 @@ class Accounts:
             accounts = await store.page_accounts(conn, after_id, size + 1)
         has_more = len(accounts) > size
         return accounts[:size], str(accounts[size - 1].id) if has_more else ""
+
+    async def search(self, query: str, *, limit: int, offset: int) -> list[Account]:
+        """Return whom a query finds, the best first."""
+        keys = key_range(query)
+        if keys is None:
+            return []
+        handle = query.strip().removeprefix("@").lower()
+        async with connection(self._pool) as conn:
+            return await store.search_accounts(
+                conn, *keys, handle if is_handle(handle) else "", limit=limit, offset=offset
+            )
+
+    async def settings(self, account_ids: Sequence[int]) -> list[AccountSettings]:
+        """Return the settings of those that exist, in no order."""
+        if not account_ids:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.list_settings(conn, account_ids)
+
+    async def change(self, write: Write, account_id: int, change: AccountChange) -> tuple[Account, AccountSettings]:
+        """Change an account and its settings and return both. Raises NotFound, or InvalidField, which names the field."""
+        conn = await write.begin()
+        account = await store.lock_account(conn, account_id)
+        if account is None:
+            raise NotFound("There is no such member.", resource="account")
+        [settings] = await store.list_settings(conn, [account_id])
+        account, settings = change_account(account, settings, change)
+        await store.update_account(conn, account, settings)
+        return account, settings
 
     async def import_all(self, profiles: Sequence[NewProfile]) -> Imported:
         """Make the members that do not exist yet and return all, found or made, in the order given. Idempotent by handle.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from chassis.database import Connection, Pool, connection
 from chassis.errors import NotFound, PermissionDenied, Unauthenticated
-from services.account import store
+from services.account import oauth_store as store
 from services.account.domain import (
     DEFAULT_SCOPES,
     OPERATOR_APP_ID,
@@ -79,6 +79,13 @@ class OAuth:
         if info is None:
             raise Unauthenticated("The access token is unknown or has been revoked.")
         return info
+
+    async def verify_all(self, token_hashes: Sequence[bytes]) -> list[tuple[bytes, TokenInfo]]:
+        """Return, beside their hashes, what those of the tokens stand for that are known and not revoked."""
+        if not token_hashes:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.list_tokens(conn, token_hashes)
 
     async def revoke(self, access_token: str, client_id: str, client_secret: str) -> None:
         """End a token; unknown and ended ones are fine.

@@ -26,7 +26,15 @@ CREATE TABLE accounts (
     email_key text,
     password_hash text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    is_bot boolean DEFAULT false NOT NULL,
+    is_discoverable boolean DEFAULT true NOT NULL,
+    default_visibility smallint DEFAULT 1 NOT NULL,
+    default_sensitive boolean DEFAULT false NOT NULL,
+    default_language text DEFAULT ''::text NOT NULL,
     CONSTRAINT accounts_check CHECK (((email IS NULL) = (email_key IS NULL))),
+    CONSTRAINT accounts_default_language_check CHECK ((default_language ~ '^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$'::text)),
+    CONSTRAINT accounts_default_visibility_check CHECK (((default_visibility >= 1) AND (default_visibility <= 3))),
     CONSTRAINT accounts_display_name_check CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 60))),
     CONSTRAINT accounts_email_check CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
     CONSTRAINT accounts_email_key_check CHECK ((char_length(email_key) <= 1000)),
@@ -73,6 +81,12 @@ CREATE SEQUENCE id_sequence
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE search_keys (
+    key text NOT NULL COLLATE pg_catalog."C",
+    account_id bigint NOT NULL,
+    CONSTRAINT search_keys_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 30)))
+);
+
 CREATE TABLE tokens (
     id bigint DEFAULT next_id(0) NOT NULL,
     token_hash bytea NOT NULL,
@@ -100,6 +114,9 @@ ALTER TABLE ONLY apps
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
 
+ALTER TABLE ONLY search_keys
+    ADD CONSTRAINT search_keys_pkey PRIMARY KEY (key, account_id);
+
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
@@ -110,7 +127,12 @@ CREATE UNIQUE INDEX accounts_by_email_key ON accounts USING btree (email_key) WH
 
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
+CREATE INDEX search_keys_by_account ON search_keys USING btree (account_id);
+
 CREATE INDEX tokens_by_account ON tokens USING btree (account_id) WHERE (account_id IS NOT NULL);
+
+ALTER TABLE ONLY search_keys
+    ADD CONSTRAINT search_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);

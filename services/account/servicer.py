@@ -1,19 +1,32 @@
 """The RPCs of AccountService and OAuthService: requests into the domain's words and back, no rules, no SQL."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import grpc
 from kodama.account.v1 import account_pb2, account_service_pb2_grpc, oauth_service_pb2_grpc
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.account.v1 import oauth_service_pb2 as oauth_pb
+from kodama.status.v1 import status_pb2
 
 from chassis import caller
 from chassis.errors import InvalidField
 from chassis.idempotency import Write, Writes, once
 from chassis.rpc import Service, method_names, require_batch
 from services.account.accounts import Accounts
-from services.account.domain import Account, App, NewProfile, check_app, check_page, check_profile
+from services.account.domain import (
+    Account,
+    AccountChange,
+    AccountSettings,
+    App,
+    NewProfile,
+    TokenInfo,
+    check_app,
+    check_page,
+    check_profile,
+    check_search,
+)
 from services.account.oauth import IssuedToken, OAuth
 from services.account.signing_up import SigningUp
 
@@ -83,6 +96,30 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         accounts, next_page_token = await self._accounts.page(after_id, size)
         return account_pb.ListAccountsResponse(accounts=_accounts(accounts), next_page_token=next_page_token)
 
+    async def SearchAccounts(
+        self, request: account_pb.SearchAccountsRequest, context: Context
+    ) -> account_pb.SearchAccountsResponse:
+        """Find accounts by the beginnings of their names."""
+        limit, offset = check_search(request.query, request.limit, request.offset)
+        found = await self._accounts.search(request.query, limit=limit, offset=offset)
+        return account_pb.SearchAccountsResponse(accounts=_accounts(found))
+
+    @once(account_pb.UpdateAccountResponse)
+    async def UpdateAccount(
+        self, request: account_pb.UpdateAccountRequest, write: Write
+    ) -> account_pb.UpdateAccountResponse:
+        """Change a member's own profile and settings."""
+        account, settings = await self._accounts.change(write, request.account_id, _change(request))
+        return account_pb.UpdateAccountResponse(account=_account(account), settings=_settings(settings))
+
+    async def BatchGetAccountSettings(
+        self, request: account_pb.BatchGetAccountSettingsRequest, context: Context
+    ) -> account_pb.BatchGetAccountSettingsResponse:
+        """Return the settings of those that exist."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        found = await self._accounts.settings(request.account_ids)
+        return account_pb.BatchGetAccountSettingsResponse(settings=[_settings(each) for each in found])
+
 
 class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):
     """Translates between kodama.account.v1.OAuthService and the use case."""
@@ -115,11 +152,18 @@ class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):
 
     async def VerifyToken(self, request: oauth_pb.VerifyTokenRequest, context: Context) -> oauth_pb.VerifyTokenResponse:
         """Tell what a token stands for."""
-        info = await self._oauth.verify(request.access_token)
-        return oauth_pb.VerifyTokenResponse(
-            token=account_pb2.TokenInfo(
-                token_id=info.id, app_id=info.app_id, account_id=info.account_id or 0, scopes=info.scopes
-            )
+        return oauth_pb.VerifyTokenResponse(token=_token_info(await self._oauth.verify(request.access_token)))
+
+    async def BatchVerifyTokens(
+        self, request: oauth_pb.BatchVerifyTokensRequest, context: Context
+    ) -> oauth_pb.BatchVerifyTokensResponse:
+        """Tell what tokens stand for."""
+        require_batch("token_hashes", request.token_hashes, MAX_BATCH)
+        verified = await self._oauth.verify_all(request.token_hashes)
+        return oauth_pb.BatchVerifyTokensResponse(
+            tokens=[
+                oauth_pb.VerifiedToken(token_hash=token_hash, token=_token_info(info)) for token_hash, info in verified
+            ]
         )
 
     async def RevokeToken(self, request: oauth_pb.RevokeTokenRequest, context: Context) -> oauth_pb.RevokeTokenResponse:
@@ -151,6 +195,29 @@ def _account(account: Account) -> account_pb2.Account:
         note=account.note,
         locale=account.locale,
         created_at_ms=int(account.created_at.timestamp() * 1000),
+        version=account.version,
+        is_bot=account.is_bot,
+        is_discoverable=account.is_discoverable,
+    )
+
+
+def _settings(settings: AccountSettings) -> account_pb2.AccountSettings:
+    return account_pb2.AccountSettings(
+        account_id=settings.account_id,
+        default_visibility=status_pb2.Visibility.ValueType(settings.default_visibility),
+        default_sensitive=settings.default_sensitive,
+        default_language=settings.default_language,
+    )
+
+
+def _change(request: account_pb.UpdateAccountRequest) -> AccountChange:
+    wanted = {descriptor.name: value for descriptor, value in request.ListFields()}
+    return AccountChange(**{each.name: wanted.get(each.name) for each in fields(AccountChange)})
+
+
+def _token_info(info: TokenInfo) -> account_pb2.TokenInfo:
+    return account_pb2.TokenInfo(
+        token_id=info.id, app_id=info.app_id, account_id=info.account_id or 0, scopes=info.scopes
     )
 
 
@@ -190,6 +257,9 @@ def account_service(servicer: AccountServicer) -> Service:
             "BatchImportAccounts": operator,
             "CountAccounts": operator | {caller.GATEWAY},
             "ListAccounts": operator,
+            "SearchAccounts": frozenset({caller.GATEWAY}),
+            "UpdateAccount": frozenset({caller.GATEWAY}),
+            "BatchGetAccountSettings": frozenset({caller.GATEWAY}),
         },
         methods=method_names(account_pb.DESCRIPTOR.services_by_name["AccountService"]),
     )
@@ -206,6 +276,7 @@ def oauth_service(servicer: OAuthServicer) -> Service:
             "IssueAppToken": gateway,
             "IssueAccountToken": frozenset({caller.GATEWAY, caller.OPERATOR}),
             "VerifyToken": gateway,
+            "BatchVerifyTokens": gateway,
             "RevokeToken": gateway,
             "GetApp": gateway,
         },

@@ -1,4 +1,4 @@
-"""Every SQL text of this service."""
+"""The SQL texts of accounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from chassis.database import Connection
-from services.account.domain import Account, App, NewApp, NewProfile, SignUp, TokenInfo
+from services.account.domain import Account, AccountSettings, NewProfile, SignUp
+from services.account.search_keys import search_keys
 
 
 @dataclass(frozen=True)
@@ -17,30 +18,33 @@ class ImportedAccount:
     is_new: bool
 
 
-@dataclass(frozen=True)
-class AppSecret:
-    """What authenticates an app; nothing where nobody can be it."""
-
-    client_secret_hash: bytes | None
-
-
 async def insert_account(conn: Connection, sign_up: SignUp, password_hash: str) -> Account | None:
     """Insert a member who signs up; None where the handle or the e-mail address is taken."""
     profile = sign_up.profile
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "INSERT INTO accounts (handle, display_name, note, locale, email, email_key, password_hash)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-            " RETURNING id, handle, display_name, note, locale, created_at",
-            (
-                profile.handle,
-                profile.display_name,
-                profile.note,
-                profile.locale,
-                sign_up.email,
-                sign_up.email_key,
-                password_hash,
+            """
+            WITH made AS (
+                INSERT INTO accounts (handle, display_name, note, locale, email, email_key, password_hash)
+                VALUES (%(handle)s, %(display_name)s, %(note)s, %(locale)s, %(email)s, %(email_key)s, %(password_hash)s)
+                ON CONFLICT DO NOTHING
+                RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable
             ),
+            filed AS (
+                INSERT INTO search_keys (key, account_id) SELECT key, made.id FROM made, unnest(%(keys)s::text[]) AS key
+            )
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable FROM made
+            """,
+            {
+                "handle": profile.handle,
+                "display_name": profile.display_name,
+                "note": profile.note,
+                "locale": profile.locale,
+                "email": sign_up.email,
+                "email_key": sign_up.email_key,
+                "password_hash": password_hash,
+                "keys": search_keys(profile.handle, profile.display_name),
+            },
         )
         return await cursor.fetchone()
 
@@ -62,6 +66,8 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
     A place is missing where somebody else made its handle while the statement ran: the statement does not see that account,
     the next one will. Handles are inserted in their order, so that two imports never wait for each other in a circle.
     """
+    firsts = {profile.handle: profile for profile in reversed(profiles)}
+    keys = [(handle, key) for handle, first in firsts.items() for key in search_keys(handle, first.display_name)]
     cursor = await conn.execute(
         """
         WITH asked AS (
@@ -73,15 +79,21 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
             INSERT INTO accounts (handle, display_name, note, locale)
             SELECT DISTINCT ON (handle) handle, display_name, note, locale FROM asked ORDER BY handle, place
             ON CONFLICT (handle) DO NOTHING
-            RETURNING id, handle, display_name, note, locale, created_at
+            RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable
+        ),
+        filed AS (
+            INSERT INTO search_keys (key, account_id)
+            SELECT key, made.id FROM made JOIN unnest(%(key_handles)s::text[], %(keys)s::text[]) AS k(handle, key) USING (handle)
         ),
         found AS (
-            SELECT id, handle, display_name, note, locale, created_at, true AS is_new FROM made
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, true AS is_new
+            FROM made
             UNION ALL
-            SELECT id, handle, display_name, note, locale, created_at, false FROM accounts
-            WHERE handle = ANY(%(handles)s)
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, false
+            FROM accounts WHERE handle = ANY(%(handles)s)
         )
-        SELECT f.id, f.handle, f.display_name, f.note, f.locale, f.created_at, f.is_new
+        SELECT f.id, f.handle, f.display_name, f.note, f.locale, f.created_at, f.version, f.is_bot, f.is_discoverable,
+               f.is_new
         FROM asked JOIN found AS f USING (handle) ORDER BY asked.place
         """,
         {
@@ -89,6 +101,8 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
             "display_names": [profile.display_name for profile in profiles],
             "notes": [profile.note for profile in profiles],
             "locales": [profile.locale for profile in profiles],
+            "key_handles": [handle for handle, _ in keys],
+            "keys": [key for _, key in keys],
         },
     )
     return [ImportedAccount(Account(*columns), is_new) for *columns, is_new in await cursor.fetchall()]
@@ -98,7 +112,8 @@ async def list_accounts(conn: Connection, account_ids: Sequence[int]) -> list[Ac
     """Return those that exist, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at FROM accounts WHERE id = ANY(%s)",
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable"
+            " FROM accounts WHERE id = ANY(%s)",
             (list(account_ids),),
         )
         return await cursor.fetchall()
@@ -119,7 +134,8 @@ async def find_accounts(conn: Connection, handles: Sequence[str]) -> list[Accoun
     """Return those that exist, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at FROM accounts WHERE handle = ANY(%s)",
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable"
+            " FROM accounts WHERE handle = ANY(%s)",
             (list(handles),),
         )
         return await cursor.fetchall()
@@ -129,82 +145,99 @@ async def page_accounts(conn: Connection, after_id: int, limit: int) -> list[Acc
     """Return accounts by ascending id."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at FROM accounts"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable FROM accounts"
             " WHERE id > %s ORDER BY id LIMIT %s",
             (after_id, limit),
         )
         return await cursor.fetchall()
 
 
-async def insert_app(conn: Connection, new: NewApp, client_id: str, client_secret_hash: bytes) -> App:
-    """Insert an app."""
-    async with conn.cursor(row_factory=class_row(App)) as cursor:
+async def search_accounts(
+    conn: Connection, first_key: str, behind_keys: str, handle: str, *, limit: int, offset: int
+) -> list[Account]:
+    """Return accounts with a key in a range, those with this very handle first, then in the order of their keys.
+
+    The range is read no further than four keys per account that is wanted: few accounts are under more than that with one
+    beginning.
+    """
+    async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "INSERT INTO apps (client_id, client_secret_hash, name, website, redirect_uris, scopes)"
-            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id, client_id, name, website, redirect_uris, scopes",
-            (client_id, client_secret_hash, new.name, new.website, new.redirect_uris, new.scopes),
+            """
+            WITH keyed AS (
+                SELECT key, account_id FROM search_keys
+                WHERE key >= %(first_key)s AND key < %(behind_keys)s ORDER BY key, account_id LIMIT %(scanned)s
+            ),
+            found AS (
+                SELECT account_id, min(key) AS key FROM keyed GROUP BY account_id
+                UNION ALL
+                SELECT id, '' FROM accounts WHERE handle = %(handle)s
+            ),
+            placed AS (SELECT account_id, min(key) AS key FROM found GROUP BY account_id)
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable
+            FROM placed JOIN accounts ON id = account_id
+            ORDER BY key, id LIMIT %(limit)s OFFSET %(offset)s
+            """,
+            {
+                "first_key": first_key,
+                "behind_keys": behind_keys,
+                "handle": handle,
+                "limit": limit,
+                "offset": offset,
+                "scanned": 4 * (limit + offset),
+            },
         )
-        app = await cursor.fetchone()
-    assert app is not None
-    return app
+        return await cursor.fetchall()
 
 
-async def find_app(conn: Connection, app_id: int) -> App | None:
-    """Return an app by its id."""
-    async with conn.cursor(row_factory=class_row(App)) as cursor:
+async def list_settings(conn: Connection, account_ids: Sequence[int]) -> list[AccountSettings]:
+    """Return the settings of the accounts that exist, in no order."""
+    async with conn.cursor(row_factory=class_row(AccountSettings)) as cursor:
         await cursor.execute(
-            "SELECT id, client_id, name, website, redirect_uris, scopes FROM apps WHERE id = %s", (app_id,)
+            "SELECT id AS account_id, default_visibility, default_sensitive, default_language"
+            " FROM accounts WHERE id = ANY(%s)",
+            (list(account_ids),),
+        )
+        return await cursor.fetchall()
+
+
+async def lock_account(conn: Connection, account_id: int) -> Account | None:
+    """Return an account that nobody else changes until the transaction ends."""
+    async with conn.cursor(row_factory=class_row(Account)) as cursor:
+        await cursor.execute(
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable"
+            " FROM accounts WHERE id = %s FOR NO KEY UPDATE",
+            (account_id,),
         )
         return await cursor.fetchone()
 
 
-async def find_app_with_secret(conn: Connection, client_id: str) -> tuple[App, AppSecret] | None:
-    """Return an app by its client id, and what authenticates it."""
-    cursor = await conn.execute(
-        "SELECT id, client_id, name, website, redirect_uris, scopes, client_secret_hash FROM apps WHERE client_id = %s",
-        (client_id,),
+async def update_account(conn: Connection, account: Account, settings: AccountSettings) -> None:
+    """Store a locked account and its settings as they are here, and file it under its names, or nowhere."""
+    keys = search_keys(account.handle, account.display_name) if account.is_discoverable else []
+    await conn.execute(
+        """
+        WITH updated AS (
+            UPDATE accounts SET display_name = %(display_name)s, note = %(note)s, version = %(version)s,
+                is_bot = %(is_bot)s, is_discoverable = %(is_discoverable)s, default_visibility = %(default_visibility)s,
+                default_sensitive = %(default_sensitive)s, default_language = %(default_language)s
+            WHERE id = %(id)s
+        ),
+        removed AS (
+            DELETE FROM search_keys WHERE account_id = %(id)s AND key <> ALL(%(keys)s)
+        )
+        INSERT INTO search_keys (key, account_id) SELECT key, %(id)s FROM unnest(%(keys)s::text[]) AS key
+        ON CONFLICT DO NOTHING
+        """,
+        {
+            "id": account.id,
+            "display_name": account.display_name,
+            "note": account.note,
+            "version": account.version,
+            "is_bot": account.is_bot,
+            "is_discoverable": account.is_discoverable,
+            "default_visibility": settings.default_visibility,
+            "default_sensitive": settings.default_sensitive,
+            "default_language": settings.default_language,
+            "keys": keys,
+        },
     )
-    row = await cursor.fetchone()
-    return None if row is None else (App(*row[:-1]), AppSecret(row[-1]))
-
-
-async def insert_app_token(conn: Connection, token_hash: bytes, app_id: int, scopes: Sequence[str]) -> TokenInfo:
-    """Insert a token that acts for an app itself."""
-    async with conn.cursor(row_factory=class_row(TokenInfo)) as cursor:
-        await cursor.execute(
-            "INSERT INTO tokens (token_hash, app_id, scopes) VALUES (%s, %s, %s)"
-            " RETURNING id, app_id, account_id, scopes, created_at",
-            (token_hash, app_id, list(scopes)),
-        )
-        token = await cursor.fetchone()
-    assert token is not None
-    return token
-
-
-async def insert_account_token(
-    conn: Connection, token_hash: bytes, app_id: int, account_id: int, scopes: Sequence[str]
-) -> TokenInfo | None:
-    """Insert a token that acts for a member; None where there is no such member."""
-    async with conn.cursor(row_factory=class_row(TokenInfo)) as cursor:
-        await cursor.execute(
-            "INSERT INTO tokens (token_hash, app_id, account_id, scopes)"
-            " SELECT %(token_hash)s, %(app_id)s, id, %(scopes)s FROM accounts WHERE id = %(account_id)s"
-            " RETURNING id, app_id, account_id, scopes, created_at",
-            {"token_hash": token_hash, "app_id": app_id, "account_id": account_id, "scopes": list(scopes)},
-        )
-        return await cursor.fetchone()
-
-
-async def find_token(conn: Connection, token_hash: bytes) -> TokenInfo | None:
-    """Return what a token that is not revoked stands for."""
-    async with conn.cursor(row_factory=class_row(TokenInfo)) as cursor:
-        await cursor.execute(
-            "SELECT id, app_id, account_id, scopes, created_at FROM tokens WHERE token_hash = %s AND revoked_at IS NULL",
-            (token_hash,),
-        )
-        return await cursor.fetchone()
-
-
-async def revoke_token(conn: Connection, token_id: int) -> None:
-    """End a token."""
-    await conn.execute("UPDATE tokens SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL", (token_id,))

@@ -26,7 +26,7 @@ from kodama.timeline.v1 import timeline_service_pb2
 from kodama.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
 
 from chassis import caller
-from chassis.errors import KodamaError
+from chassis.errors import KodamaError, NotFound
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
 
@@ -41,8 +41,11 @@ idempotency_key: ContextVar[str] = ContextVar("idempotency_key", default="")
 
 # Reads, and writes that carry an idempotency key or change nothing the second time, may be repeated when a server goes away.
 RETRYABLE: Mapping[str, Sequence[str]] = {
-    "kodama.account.v1.AccountService": ("BatchGetAccounts", "BatchFindAccounts"),
-    "kodama.account.v1.OAuthService": ("VerifyToken", "GetApp"),
+    "kodama.account.v1.AccountService": (
+        *("BatchGetAccounts", "BatchFindAccounts", "SearchAccounts"),
+        *("UpdateAccount", "BatchGetAccountSettings"),
+    ),
+    "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp"),
     "kodama.social_graph.v1.SocialGraphService": ("Relate", "ListFriends", "ListFriendRequests", "BatchCountFriends"),
     "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
     "kodama.status.v1.StatusService": ("BatchGetStatuses", "ListAccountStatuses", "BatchCountStatuses"),
@@ -145,6 +148,25 @@ class Clients:
         answer = await self._read(self._account.BatchFindAccounts, request)
         return answer.accounts[0] if answer.accounts else None
 
+    async def search_accounts(self, query: str, *, limit: int, offset: int = 0) -> Sequence[account_pb2.Account]:
+        """Return the accounts whose names begin so, the best first."""
+        request = account_service_pb2.SearchAccountsRequest(query=query, limit=limit, offset=offset)
+        return (await self._read(self._account.SearchAccounts, request)).accounts
+
+    async def account_settings(self, account_id: int) -> account_pb2.AccountSettings:
+        """Return a member's own settings. Raises NotFound."""
+        request = account_service_pb2.BatchGetAccountSettingsRequest(account_ids=[account_id])
+        answer = await self._read(self._account.BatchGetAccountSettings, request)
+        if not answer.settings:
+            raise NotFound("There is no such member any more.", resource="account")
+        return answer.settings[0]
+
+    async def update_account(
+        self, request: account_service_pb2.UpdateAccountRequest
+    ) -> account_service_pb2.UpdateAccountResponse:
+        """Change a member's own profile and settings."""
+        return await self._write(self._account.UpdateAccount, request)
+
     # Apps and tokens
 
     async def create_app(
@@ -177,6 +199,14 @@ class Clients:
         """Return what a bearer token stands for. Raises Unauthenticated."""
         request = oauth_service_pb2.VerifyTokenRequest(access_token=access_token)
         return (await self._read(self._oauth.VerifyToken, request)).token
+
+    async def verify_tokens(self, token_hashes: Sequence[bytes]) -> dict[bytes, account_pb2.TokenInfo]:
+        """Return what bearer tokens stand for, by their SHA-256; those that are unknown or revoked are left out."""
+        if not token_hashes:
+            return {}
+        request = oauth_service_pb2.BatchVerifyTokensRequest(token_hashes=token_hashes)
+        answer = await self._read(self._oauth.BatchVerifyTokens, request)
+        return {verified.token_hash: verified.token for verified in answer.tokens}
 
     async def revoke_token(self, *, access_token: str, client_id: str, client_secret: str) -> None:
         """End a token."""

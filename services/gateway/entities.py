@@ -76,6 +76,17 @@ class CredentialAccount(Account, kw_only=True):
     role: Role
 
 
+class Preferences(Entity, kw_only=True):
+    """How a member's clients start a new status, and how they show what they read."""
+
+    visibility: StatusVisibility = msgspec.field(name="posting:default:visibility")
+    sensitive: bool = msgspec.field(name="posting:default:sensitive")
+    language: str | None = msgspec.field(name="posting:default:language")
+    media: Literal["default"] = msgspec.field(name="reading:expand:media", default="default")
+    spoilers: bool = msgspec.field(name="reading:expand:spoilers", default=False)
+    gifs: bool = msgspec.field(name="reading:autoplay:gifs", default=False)
+
+
 class Kodama(Entity, kw_only=True):
     """What the Mastodon API has no word for on a Status."""
 

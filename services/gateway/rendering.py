@@ -60,6 +60,8 @@ class Renderer:
             username=account.handle,
             acct=account.handle,
             display_name=account.display_name or account.handle,
+            bot=account.is_bot,
+            discoverable=account.is_discoverable,
             created_at=iso_time(account.created_at_ms),
             note=markup.paragraphs(account.note),
             url=url,
@@ -75,10 +77,20 @@ class Renderer:
         )
 
     def credential_account(
-        self, account: entities.Account, profile: account_pb2.Account, friend_requests: int
+        self,
+        account: entities.Account,
+        profile: account_pb2.Account,
+        settings: account_pb2.AccountSettings,
+        friend_requests: int,
     ) -> entities.CredentialAccount:
         """Return a member as they see themselves."""
-        source = entities.Source(note=profile.note, language=profile.locale, follow_requests_count=friend_requests)
+        source = entities.Source(
+            note=profile.note,
+            privacy=STATUS_VISIBILITIES[settings.default_visibility],
+            sensitive=settings.default_sensitive,
+            language=settings.default_language or profile.locale,
+            follow_requests_count=friend_requests,
+        )
         public = msgspec.structs.asdict(account)
         return entities.CredentialAccount(**public, source=source, role=entities.Role())
 

@@ -8,7 +8,7 @@ from tests.architecture.test_deadlines import rpc_requests
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "services/gateway/clients.py"
-READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull)[A-Z]|Relate$|Verify[A-Z]|Search[A-Z]|Check$")
+READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull|Verify)[A-Z]|Relate$|Search[A-Z]|Check$")
 """The names of RPCs that change nothing."""
 
 WITHOUT_KEY = {

@@ -7,6 +7,7 @@ from services.gateway.routes import (
     friendships,
     instance,
     oauth,
+    own_account,
     profiles,
     statuses,
     suggestions,
@@ -18,6 +19,7 @@ TABLE: tuple[Route, ...] = documentation.Documentation(
     (
         *instance.ROUTES,
         *oauth.ROUTES,
+        *own_account.ROUTES,
         *accounts.ROUTES,
         *friendships.ROUTES,
         *statuses.ROUTES,

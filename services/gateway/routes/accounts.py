@@ -1,15 +1,15 @@
-"""Members: signing up, looking them up, their statuses and their friends."""
+"""Members: looking them up, their statuses and their friends."""
 
 import asyncio
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
 
-from chassis.errors import NotFound, PermissionDenied
-from services.gateway.auth import Open
+from chassis.errors import NotFound
 from services.gateway.context import Call
-from services.gateway.entities import Account, CredentialAccount, Relationship, Status, Token
+from services.gateway.entities import Account, Relationship, Status
 from services.gateway.pages import link_header, window_links
 from services.gateway.parameters import (
     IdList,
@@ -21,11 +21,14 @@ from services.gateway.parameters import (
     parse_handle,
 )
 from services.gateway.routing import Route, json_response
-from services.gateway.signing_up import SignUp, SignUpErrorBody, check_sign_up, language_of, sign_up_error
 
 DEFAULT_STATUSES, MAX_STATUSES = 20, 40
 DEFAULT_FRIENDS, MAX_FRIENDS = 40, 80
-MAX_SHOWN_REQUESTS = 1000
+DEFAULT_FOUND, MAX_FOUND = 40, 80
+MAX_OFFSET = 1000
+
+SearchText = Annotated[str, msgspec.Meta(max_length=200)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET)]
 
 
 class Ids(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,15 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     """An account by its name, with or without this network's domain."""
 
     acct: ShortText
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """The beginning of a name, with or without this network's domain."""
+
+    q: SearchText
+    limit: Limit | None = None
+    offset: Offset = 0
+    following: bool = False
 
 
 class AccountStatuses(WindowParameters, frozen=True, kw_only=True):
@@ -56,36 +68,6 @@ class FriendParameters(msgspec.Struct, frozen=True, kw_only=True):
     def page_size(self) -> int:
         """Return how many to ask for."""
         return min(self.limit or DEFAULT_FRIENDS, MAX_FRIENDS)
-
-
-async def post_account(call: Call[SignUp]) -> Response:
-    """Sign a member up; the token in the answer works at once."""
-    form, gateway = call.params, call.gateway
-    if not gateway.settings.registrations_open:
-        raise PermissionDenied("This network does not take new members at the moment.")
-    check_sign_up(form)
-    account = await gateway.clients.create_account(
-        handle=form.username,
-        email=form.email,
-        password=form.password,
-        locale=language_of(form.locale),
-        display_name=form.display_name,
-        app_id=call.caller.app_id,
-    )
-    token = await gateway.clients.issue_account_token(account_id=account.id, app_id=call.caller.app_id)
-    return json_response(gateway.renderer.token(token), {"cache-control": "no-store"})
-
-
-async def get_own_account(call: Call[NoParameters]) -> Response:
-    """Return the member whom the token stands for, with their settings."""
-    gateway, own_id = call.gateway, call.caller.account_id
-    found, requests = await asyncio.gather(
-        gateway.clients.accounts([own_id]), gateway.clients.friend_requests(own_id, page_size=MAX_SHOWN_REQUESTS)
-    )
-    if own_id not in found:
-        raise NotFound("There is no such member any more.", resource="account")
-    account = await gateway.hydration.rendered(found[own_id])
-    return json_response(gateway.renderer.credential_account(account, found[own_id], len(requests.account_ids)))
 
 
 async def get_account(call: Call[NoParameters]) -> Response:
@@ -107,6 +89,20 @@ async def get_lookup(call: Call[Lookup]) -> Response:
     if account is None:
         raise NotFound("There is no member with this name.", resource="account")
     return json_response(await call.gateway.hydration.rendered(account))
+
+
+async def get_search(call: Call[Search]) -> Response:
+    """Find members by how their names begin; with `following`, among the caller's friends."""
+    params, gateway = call.params, call.gateway
+    name, _, domain = params.q.strip().removeprefix("@").partition("@")
+    if domain and domain.lower() != urlsplit(gateway.base_url).netloc.lower():
+        return json_response([])  # members of other networks cannot be found here
+    limit = min(params.limit or DEFAULT_FOUND, MAX_FOUND)
+    found = await gateway.clients.search_accounts(name, limit=limit, offset=params.offset)
+    if params.following and found:
+        relations = await gateway.clients.relate(call.viewer_id, [account.id for account in found])
+        found = [account for account in found if account.id in relations and relations[account.id].is_friend]
+    return json_response(await gateway.hydration.account_list([account.id for account in found]))
 
 
 async def get_relationships(call: Call[Ids]) -> Response:
@@ -166,27 +162,8 @@ def _get(path: str, handler: object, scope: str, summary: str, params: type[msgs
 
 
 ROUTES = (
-    Route(
-        method="POST",
-        path="/api/v1/accounts",
-        handler=post_account,
-        policy=Open.APP,
-        params=SignUp,
-        response=Token,
-        errors=sign_up_error,
-        refusal=SignUpErrorBody,
-        summary="Sign up",
-        tag="accounts",
-    ),
     _get("", get_accounts, "read:accounts", "Several members", Ids, list[Account]),
-    _get(
-        "/verify_credentials",
-        get_own_account,
-        "read:accounts",
-        "The member whom the token stands for",
-        NoParameters,
-        CredentialAccount,
-    ),
+    _get("/search", get_search, "read:accounts", "Members by how their names begin", Search, list[Account]),
     _get("/lookup", get_lookup, "read:accounts", "The member with a name", Lookup, Account),
     _get(
         "/relationships", get_relationships, "read:follows", "How the caller stands to members", Ids, list[Relationship]

@@ -130,6 +130,8 @@ async def test_who_may_read(account: Account) -> None:
         "BatchFindAccounts": {caller.GATEWAY, caller.OPERATOR},
         "BatchImportAccounts": {caller.OPERATOR},
         "ListAccounts": {caller.OPERATOR},
+        "SearchAccounts": {caller.GATEWAY},
+        "BatchGetAccountSettings": {caller.GATEWAY},
     }
     for method, roles in allowed.items():
         for role in caller.ROLES:

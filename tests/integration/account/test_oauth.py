@@ -162,9 +162,30 @@ async def test_revoking(account: Account) -> None:
         await revoke(made, ignored)
 
 
+async def test_many_tokens_are_verified_in_one_call(account: Account) -> None:
+    made = await register(account)
+    tokens = [await app_token(account, made) for _ in range(3)]
+    hashes = [hashlib.sha256(token.access_token.encode()).digest() for token in tokens]
+    revoke = pb.RevokeTokenRequest(
+        access_token=tokens[1].access_token, client_id=made.app.client_id, client_secret=made.client_secret
+    )
+    await account.ask(account.oauth.RevokeToken, revoke)
+    request = pb.BatchVerifyTokensRequest(token_hashes=[*hashes, b"", b"x" * 32, hashes[0]])
+    answer = await account.ask(account.oauth.BatchVerifyTokens, request)
+    assert {each.token_hash: each.token.app_id for each in answer.tokens} == {
+        hashes[0]: made.app.id,
+        hashes[2]: made.app.id,
+    }
+    assert {each.token_hash: each.token for each in answer.tokens}[hashes[0]] == await verify(
+        account, tokens[0].access_token
+    )
+    with pytest.raises(InvalidField):
+        await account.ask(account.oauth.BatchVerifyTokens, pb.BatchVerifyTokensRequest(token_hashes=[b"x"] * 1001))
+
+
 async def test_who_may_call(account: Account) -> None:
     methods = [method.name for method in pb.DESCRIPTOR.services_by_name["OAuthService"].methods]
-    assert len(methods) == 6
+    assert len(methods) == 7
     for method in methods:
         allowed = {caller.GATEWAY} | ({caller.OPERATOR} if method == "IssueAccountToken" else set())
         for role in caller.ROLES - allowed:

@@ -22,21 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from kodama.status.v1 import status_pb2 as kodama_dot_status_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkodama/account/v1/account.proto\x12\x11kodama.account.v1\"p\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\"j\n\x03\x41pp\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07website\x18\x04 \x01(\t\x12\x15\n\rredirect_uris\x18\x05 \x03(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\"D\n\x05Token\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\"Q\n\tTokenInfo\x12\x10\n\x08token_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\x03\x12\x12\n\naccount_id\x18\x03 \x01(\x03\x12\x0e\n\x06scopes\x18\x04 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkodama/account/v1/account.proto\x12\x11kodama.account.v1\x1a\x1dkodama/status/v1/status.proto\"\xaa\x01\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12\x0e\n\x06is_bot\x18\x08 \x01(\x08\x12\x17\n\x0fis_discoverable\x18\t \x01(\x08\"\x94\x01\n\x0f\x41\x63\x63ountSettings\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x38\n\x12\x64\x65\x66\x61ult_visibility\x18\x02 \x01(\x0e\x32\x1c.kodama.status.v1.Visibility\x12\x19\n\x11\x64\x65\x66\x61ult_sensitive\x18\x03 \x01(\x08\x12\x18\n\x10\x64\x65\x66\x61ult_language\x18\x04 \x01(\t\"j\n\x03\x41pp\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07website\x18\x04 \x01(\t\x12\x15\n\rredirect_uris\x18\x05 \x03(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\"D\n\x05Token\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\"Q\n\tTokenInfo\x12\x10\n\x08token_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\x03\x12\x12\n\naccount_id\x18\x03 \x01(\x03\x12\x0e\n\x06scopes\x18\x04 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.account.v1.account_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACCOUNT']._serialized_start=54
-  _globals['_ACCOUNT']._serialized_end=166
-  _globals['_APP']._serialized_start=168
-  _globals['_APP']._serialized_end=274
-  _globals['_TOKEN']._serialized_start=276
-  _globals['_TOKEN']._serialized_end=344
-  _globals['_TOKENINFO']._serialized_start=346
-  _globals['_TOKENINFO']._serialized_end=427
+  _globals['_ACCOUNT']._serialized_start=86
+  _globals['_ACCOUNT']._serialized_end=256
+  _globals['_ACCOUNTSETTINGS']._serialized_start=259
+  _globals['_ACCOUNTSETTINGS']._serialized_end=407
+  _globals['_APP']._serialized_start=409
+  _globals['_APP']._serialized_end=515
+  _globals['_TOKEN']._serialized_start=517
+  _globals['_TOKEN']._serialized_end=585
+  _globals['_TOKENINFO']._serialized_start=587
+  _globals['_TOKENINFO']._serialized_end=668
 # @@protoc_insertion_point(module_scope)

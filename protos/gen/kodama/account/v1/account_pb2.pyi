@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from kodama.status.v1 import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,9 @@ class Account(_message.Message):
     NOTE_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    IS_BOT_FIELD_NUMBER: _builtins.int
+    IS_DISCOVERABLE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     handle: _builtins.str
     """Unique, [a-z0-9_]{1,30}."""
@@ -39,6 +43,12 @@ class Account(_message.Message):
     locale: _builtins.str
     """BCP 47 language of the member's pages, "ja" or "en"."""
     created_at_ms: _builtins.int
+    version: _builtins.int
+    """Grows with every change of what is in this message; the same version always looks the same."""
+    is_bot: _builtins.bool
+    """The member says that a program posts here."""
+    is_discoverable: _builtins.bool
+    """False: the account is found by its whole handle only."""
     def __init__(
         self,
         *,
@@ -48,14 +58,50 @@ class Account(_message.Message):
         note: _builtins.str = ...,
         locale: _builtins.str = ...,
         created_at_ms: _builtins.int = ...,
+        version: _builtins.int = ...,
+        is_bot: _builtins.bool = ...,
+        is_discoverable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "display_name", b"display_name", "handle", b"handle", "id", b"id", "locale", b"locale", "note", b"note"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "display_name", b"display_name", "handle", b"handle", "id", b"id", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Account: _TypeAlias = Account  # noqa: Y015
+
+@_typing.final
+class AccountSettings(_message.Message):
+    """AccountSettings is what a member has decided for themselves; nobody else sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    DEFAULT_VISIBILITY_FIELD_NUMBER: _builtins.int
+    DEFAULT_SENSITIVE_FIELD_NUMBER: _builtins.int
+    DEFAULT_LANGUAGE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    default_visibility: _status_pb2.Visibility.ValueType
+    """Of new statuses that do not say otherwise."""
+    default_sensitive: _builtins.bool
+    """Whether the media of new statuses are hidden at first."""
+    default_language: _builtins.str
+    """BCP 47 language of new statuses; empty: none is said."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        default_visibility: _status_pb2.Visibility.ValueType = ...,
+        default_sensitive: _builtins.bool = ...,
+        default_language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountSettings: _TypeAlias = AccountSettings  # noqa: Y015
 
 @_typing.final
 class App(_message.Message):

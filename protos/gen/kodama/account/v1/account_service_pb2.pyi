@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from kodama.account.v1 import account_pb2 as _account_pb2
+from kodama.status.v1 import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -348,3 +349,204 @@ class ListAccountsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
+
+@_typing.final
+class SearchAccountsRequest(_message.Message):
+    """SearchAccountsRequest says what to look for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """The beginning of a name; case, width and punctuation do not matter. At most 200 characters; of nothing, nothing is found."""
+    limit: _builtins.int
+    """1 to 80; 0 means 40."""
+    offset: _builtins.int
+    """How many of the first to leave out, at most 1,000."""
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "offset", b"offset", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAccountsRequest: _TypeAlias = SearchAccountsRequest  # noqa: Y015
+
+@_typing.final
+class SearchAccountsResponse(_message.Message):
+    """SearchAccountsResponse holds the found, the best first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_account_pb2.Account]: ...
+    def __init__(
+        self,
+        *,
+        accounts: _abc.Iterable[_account_pb2.Account] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchAccountsResponse: _TypeAlias = SearchAccountsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateAccountRequest(_message.Message):
+    """UpdateAccountRequest says what is to change; what is not set stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    IS_BOT_FIELD_NUMBER: _builtins.int
+    IS_DISCOVERABLE_FIELD_NUMBER: _builtins.int
+    DEFAULT_VISIBILITY_FIELD_NUMBER: _builtins.int
+    DEFAULT_SENSITIVE_FIELD_NUMBER: _builtins.int
+    DEFAULT_LANGUAGE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    display_name: _builtins.str
+    """1 to 60 characters in one line; empty means the handle."""
+    note: _builtins.str
+    """At most 500 characters."""
+    is_bot: _builtins.bool
+    is_discoverable: _builtins.bool
+    default_visibility: _status_pb2.Visibility.ValueType
+    """Public, unlisted or friends."""
+    default_sensitive: _builtins.bool
+    default_language: _builtins.str
+    """BCP 47 or empty."""
+    request_id: _builtins.str
+    """The client's Idempotency-Key, at most 255 bytes; may be empty."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        display_name: _builtins.str | None = ...,
+        note: _builtins.str | None = ...,
+        is_bot: _builtins.bool | None = ...,
+        is_discoverable: _builtins.bool | None = ...,
+        default_visibility: _status_pb2.Visibility.ValueType | None = ...,
+        default_sensitive: _builtins.bool | None = ...,
+        default_language: _builtins.str | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "account_id", b"account_id", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__default_language: _TypeAlias = _typing.Literal["default_language"]  # noqa: Y015
+    _WhichOneofArgType__default_language: _TypeAlias = _typing.Literal["_default_language", b"_default_language"]  # noqa: Y015
+    _WhichOneofReturnType__default_sensitive: _TypeAlias = _typing.Literal["default_sensitive"]  # noqa: Y015
+    _WhichOneofArgType__default_sensitive: _TypeAlias = _typing.Literal["_default_sensitive", b"_default_sensitive"]  # noqa: Y015
+    _WhichOneofReturnType__default_visibility: _TypeAlias = _typing.Literal["default_visibility"]  # noqa: Y015
+    _WhichOneofArgType__default_visibility: _TypeAlias = _typing.Literal["_default_visibility", b"_default_visibility"]  # noqa: Y015
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__is_bot: _TypeAlias = _typing.Literal["is_bot"]  # noqa: Y015
+    _WhichOneofArgType__is_bot: _TypeAlias = _typing.Literal["_is_bot", b"_is_bot"]  # noqa: Y015
+    _WhichOneofReturnType__is_discoverable: _TypeAlias = _typing.Literal["is_discoverable"]  # noqa: Y015
+    _WhichOneofArgType__is_discoverable: _TypeAlias = _typing.Literal["_is_discoverable", b"_is_discoverable"]  # noqa: Y015
+    _WhichOneofReturnType__note: _TypeAlias = _typing.Literal["note"]  # noqa: Y015
+    _WhichOneofArgType__note: _TypeAlias = _typing.Literal["_note", b"_note"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_language) -> _WhichOneofReturnType__default_language | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_sensitive) -> _WhichOneofReturnType__default_sensitive | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_visibility) -> _WhichOneofReturnType__default_visibility | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_bot) -> _WhichOneofReturnType__is_bot | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_discoverable) -> _WhichOneofReturnType__is_discoverable | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__note) -> _WhichOneofReturnType__note | None: ...
+
+Global___UpdateAccountRequest: _TypeAlias = UpdateAccountRequest  # noqa: Y015
+
+@_typing.final
+class UpdateAccountResponse(_message.Message):
+    """UpdateAccountResponse holds the member after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> _account_pb2.Account: ...
+    @_builtins.property
+    def settings(self) -> _account_pb2.AccountSettings: ...
+    def __init__(
+        self,
+        *,
+        account: _account_pb2.Account | None = ...,
+        settings: _account_pb2.AccountSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateAccountResponse: _TypeAlias = UpdateAccountResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetAccountSettingsRequest(_message.Message):
+    """BatchGetAccountSettingsRequest names accounts by id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetAccountSettingsRequest: _TypeAlias = BatchGetAccountSettingsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetAccountSettingsResponse(_message.Message):
+    """BatchGetAccountSettingsResponse holds those that exist."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> _containers.RepeatedCompositeFieldContainer[_account_pb2.AccountSettings]: ...
+    def __init__(
+        self,
+        *,
+        settings: _abc.Iterable[_account_pb2.AccountSettings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetAccountSettingsResponse: _TypeAlias = BatchGetAccountSettingsResponse  # noqa: Y015

@@ -65,6 +65,21 @@ class AccountServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ListAccountsResponse.FromString,
                 _registered_method=True)
+        self.SearchAccounts = channel.unary_unary(
+                '/kodama.account.v1.AccountService/SearchAccounts',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.SearchAccountsRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.SearchAccountsResponse.FromString,
+                _registered_method=True)
+        self.UpdateAccount = channel.unary_unary(
+                '/kodama.account.v1.AccountService/UpdateAccount',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.UpdateAccountRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.UpdateAccountResponse.FromString,
+                _registered_method=True)
+        self.BatchGetAccountSettings = channel.unary_unary(
+                '/kodama.account.v1.AccountService/BatchGetAccountSettings',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer(object):
@@ -113,6 +128,28 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchAccounts(self, request, context):
+        """SearchAccounts finds accounts by how their handle, their display name or a word of these begins; the account with exactly
+        this handle comes first, then the alphabet decides. It reads no more than it answers, however many match.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateAccount(self, request, context):
+        """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetAccountSettings(self, request, context):
+        """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +182,21 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.ListAccounts,
                     request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ListAccountsRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'SearchAccounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchAccounts,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.SearchAccountsRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.SearchAccountsResponse.SerializeToString,
+            ),
+            'UpdateAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAccount,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.UpdateAccountRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.UpdateAccountResponse.SerializeToString,
+            ),
+            'BatchGetAccountSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetAccountSettings,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +362,87 @@ class AccountService(object):
             '/kodama.account.v1.AccountService/ListAccounts',
             kodama_dot_account_dot_v1_dot_account__service__pb2.ListAccountsRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_account__service__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchAccounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/SearchAccounts',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.SearchAccountsRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.SearchAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/UpdateAccount',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.UpdateAccountRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.UpdateAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetAccountSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/BatchGetAccountSettings',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,14 @@ class AccountServiceStub:
     """CountAccounts counts all members; of very many it is an estimate."""
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]
     """ListAccounts pages through all members by ascending id."""
+    SearchAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.SearchAccountsRequest, _account_service_pb2.SearchAccountsResponse]
+    """SearchAccounts finds accounts by how their handle, their display name or a word of these begins; the account with exactly
+    this handle comes first, then the alphabet decides. It reads no more than it answers, however many match.
+    """
+    UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]
+    """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
+    BatchGetAccountSettings: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]
+    """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -63,6 +71,14 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """CountAccounts counts all members; of very many it is an estimate."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ListAccountsRequest, _account_service_pb2.ListAccountsResponse]  # type: ignore[assignment]
     """ListAccounts pages through all members by ascending id."""
+    SearchAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.SearchAccountsRequest, _account_service_pb2.SearchAccountsResponse]  # type: ignore[assignment]
+    """SearchAccounts finds accounts by how their handle, their display name or a word of these begins; the account with exactly
+    this handle comes first, then the alphabet decides. It reads no more than it answers, however many match.
+    """
+    UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
+    """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
+    BatchGetAccountSettings: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]  # type: ignore[assignment]
+    """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountService owns members and their profiles."""
@@ -114,5 +130,31 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.ListAccountsResponse, _abc.Awaitable[_account_service_pb2.ListAccountsResponse]]:
         """ListAccounts pages through all members by ascending id."""
+
+    @_abc_1.abstractmethod
+    def SearchAccounts(
+        self,
+        request: _account_service_pb2.SearchAccountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.SearchAccountsResponse, _abc.Awaitable[_account_service_pb2.SearchAccountsResponse]]:
+        """SearchAccounts finds accounts by how their handle, their display name or a word of these begins; the account with exactly
+        this handle comes first, then the alphabet decides. It reads no more than it answers, however many match.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateAccount(
+        self,
+        request: _account_service_pb2.UpdateAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.UpdateAccountResponse, _abc.Awaitable[_account_service_pb2.UpdateAccountResponse]]:
+        """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
+
+    @_abc_1.abstractmethod
+    def BatchGetAccountSettings(
+        self,
+        request: _account_service_pb2.BatchGetAccountSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BatchGetAccountSettingsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountSettingsResponse]]:
+        """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -310,3 +310,74 @@ class GetAppResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAppResponse: _TypeAlias = GetAppResponse  # noqa: Y015
+
+@_typing.final
+class BatchVerifyTokensRequest(_message.Message):
+    """BatchVerifyTokensRequest holds hashes of bearer tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_HASHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def token_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """SHA-256 of each token, 32 bytes; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        token_hashes: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token_hashes", b"token_hashes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchVerifyTokensRequest: _TypeAlias = BatchVerifyTokensRequest  # noqa: Y015
+
+@_typing.final
+class VerifiedToken(_message.Message):
+    """VerifiedToken is a valid token and the hash that it was asked by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_HASH_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token_hash: _builtins.bytes
+    @_builtins.property
+    def token(self) -> _account_pb2.TokenInfo: ...
+    def __init__(
+        self,
+        *,
+        token_hash: _builtins.bytes = ...,
+        token: _account_pb2.TokenInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "token_hash", b"token_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifiedToken: _TypeAlias = VerifiedToken  # noqa: Y015
+
+@_typing.final
+class BatchVerifyTokensResponse(_message.Message):
+    """BatchVerifyTokensResponse holds the valid ones, in no order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___VerifiedToken]: ...
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[Global___VerifiedToken] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchVerifyTokensResponse: _TypeAlias = BatchVerifyTokensResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class OAuthServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.VerifyTokenRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.VerifyTokenResponse.FromString,
                 _registered_method=True)
+        self.BatchVerifyTokens = channel.unary_unary(
+                '/kodama.account.v1.OAuthService/BatchVerifyTokens',
+                request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.BatchVerifyTokensRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.BatchVerifyTokensResponse.FromString,
+                _registered_method=True)
         self.RevokeToken = channel.unary_unary(
                 '/kodama.account.v1.OAuthService/RevokeToken',
                 request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.RevokeTokenRequest.SerializeToString,
@@ -100,6 +105,14 @@ class OAuthServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchVerifyTokens(self, request, context):
+        """BatchVerifyTokens tells what tokens stand for, by their hashes, in one query; unknown and revoked ones are left out. For
+        those who hold a token's connection open and ask again and again whether they still may.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeToken(self, request, context):
         """RevokeToken ends a token; only the app that it was issued to can do so. Unknown tokens are ignored (RFC 7009).
         """
@@ -136,6 +149,11 @@ def add_OAuthServiceServicer_to_server(servicer, server):
                     servicer.VerifyToken,
                     request_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.VerifyTokenRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.VerifyTokenResponse.SerializeToString,
+            ),
+            'BatchVerifyTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchVerifyTokens,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.BatchVerifyTokensRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.BatchVerifyTokensResponse.SerializeToString,
             ),
             'RevokeToken': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeToken,
@@ -257,6 +275,33 @@ class OAuthService(object):
             '/kodama.account.v1.OAuthService/VerifyToken',
             kodama_dot_account_dot_v1_dot_oauth__service__pb2.VerifyTokenRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_oauth__service__pb2.VerifyTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchVerifyTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.OAuthService/BatchVerifyTokens',
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.BatchVerifyTokensRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.BatchVerifyTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

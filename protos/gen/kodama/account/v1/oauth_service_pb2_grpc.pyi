@@ -43,6 +43,10 @@ class OAuthServiceStub:
     """
     VerifyToken: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.VerifyTokenRequest, _oauth_service_pb2.VerifyTokenResponse]
     """VerifyToken tells what a bearer token stands for. UNAUTHENTICATED where it is unknown or revoked."""
+    BatchVerifyTokens: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.BatchVerifyTokensRequest, _oauth_service_pb2.BatchVerifyTokensResponse]
+    """BatchVerifyTokens tells what tokens stand for, by their hashes, in one query; unknown and revoked ones are left out. For
+    those who hold a token's connection open and ask again and again whether they still may.
+    """
     RevokeToken: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.RevokeTokenRequest, _oauth_service_pb2.RevokeTokenResponse]
     """RevokeToken ends a token; only the app that it was issued to can do so. Unknown tokens are ignored (RFC 7009)."""
     GetApp: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.GetAppRequest, _oauth_service_pb2.GetAppResponse]
@@ -63,6 +67,10 @@ class OAuthServiceAsyncStub(OAuthServiceStub):
     """
     VerifyToken: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.VerifyTokenRequest, _oauth_service_pb2.VerifyTokenResponse]  # type: ignore[assignment]
     """VerifyToken tells what a bearer token stands for. UNAUTHENTICATED where it is unknown or revoked."""
+    BatchVerifyTokens: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.BatchVerifyTokensRequest, _oauth_service_pb2.BatchVerifyTokensResponse]  # type: ignore[assignment]
+    """BatchVerifyTokens tells what tokens stand for, by their hashes, in one query; unknown and revoked ones are left out. For
+    those who hold a token's connection open and ask again and again whether they still may.
+    """
     RevokeToken: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.RevokeTokenRequest, _oauth_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """RevokeToken ends a token; only the app that it was issued to can do so. Unknown tokens are ignored (RFC 7009)."""
     GetApp: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.GetAppRequest, _oauth_service_pb2.GetAppResponse]  # type: ignore[assignment]
@@ -104,6 +112,16 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_oauth_service_pb2.VerifyTokenResponse, _abc.Awaitable[_oauth_service_pb2.VerifyTokenResponse]]:
         """VerifyToken tells what a bearer token stands for. UNAUTHENTICATED where it is unknown or revoked."""
+
+    @_abc_1.abstractmethod
+    def BatchVerifyTokens(
+        self,
+        request: _oauth_service_pb2.BatchVerifyTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oauth_service_pb2.BatchVerifyTokensResponse, _abc.Awaitable[_oauth_service_pb2.BatchVerifyTokensResponse]]:
+        """BatchVerifyTokens tells what tokens stand for, by their hashes, in one query; unknown and revoked ones are left out. For
+        those who hold a token's connection open and ask again and again whether they still may.
+        """
 
     @_abc_1.abstractmethod
     def RevokeToken(

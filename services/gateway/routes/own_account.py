@@ -1,0 +1,169 @@
+"""The member's own account: signing up, what they see of themselves, what they change of it."""
+
+import asyncio
+from typing import Literal
+
+import msgspec
+from kodama.account.v1 import account_pb2
+from kodama.account.v1.account_service_pb2 import UpdateAccountRequest
+from kodama.status.v1 import status_pb2
+from starlette.responses import Response
+
+from chassis.errors import InvalidField, NotFound, PermissionDenied
+from services.gateway.auth import Open
+from services.gateway.context import Call
+from services.gateway.entities import CredentialAccount, Preferences, Token
+from services.gateway.parameters import LongText, NoParameters, ShortText
+from services.gateway.rendering import STATUS_VISIBILITIES
+from services.gateway.routing import Route, json_response
+from services.gateway.signing_up import SignUp, SignUpErrorBody, check_sign_up, language_of, sign_up_error
+
+MAX_SHOWN_REQUESTS = 1000
+
+DefaultVisibility = Literal["public", "unlisted", "private"]
+_VISIBILITIES = {
+    "public": status_pb2.VISIBILITY_PUBLIC,
+    "unlisted": status_pb2.VISIBILITY_UNLISTED,
+    "private": status_pb2.VISIBILITY_FRIENDS,
+}
+
+
+class SourceChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What new statuses are like unless they say otherwise."""
+
+    privacy: DefaultVisibility | None = None
+    sensitive: bool | None = None
+    language: ShortText | None = None
+
+
+class CredentialsChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What a member changes of their account; what is missing stays."""
+
+    display_name: ShortText | None = None
+    note: LongText | None = None
+    locked: bool | None = None
+    """Always true here: friendship is asked for."""
+    bot: bool | None = None
+    discoverable: bool | None = None
+    source: SourceChange | None = None
+
+
+async def post_account(call: Call[SignUp]) -> Response:
+    """Sign a member up; the token in the answer works at once."""
+    form, gateway = call.params, call.gateway
+    if not gateway.settings.registrations_open:
+        raise PermissionDenied("This network does not take new members at the moment.")
+    check_sign_up(form)
+    account = await gateway.clients.create_account(
+        handle=form.username,
+        email=form.email,
+        password=form.password,
+        locale=language_of(form.locale),
+        display_name=form.display_name,
+        app_id=call.caller.app_id,
+    )
+    token = await gateway.clients.issue_account_token(account_id=account.id, app_id=call.caller.app_id)
+    return json_response(gateway.renderer.token(token), {"cache-control": "no-store"})
+
+
+async def get_own_account(call: Call[NoParameters]) -> Response:
+    """Return the member whom the token stands for, with their settings."""
+    own_id = call.caller.account_id
+    found, settings = await asyncio.gather(
+        call.gateway.clients.accounts([own_id]), call.gateway.clients.account_settings(own_id)
+    )
+    if own_id not in found:
+        raise NotFound("There is no such member any more.", resource="account")
+    return json_response(await _credential_account(call, found[own_id], settings))
+
+
+async def patch_own_account(call: Call[CredentialsChange]) -> Response:
+    """Change the member whom the token stands for; return them as they are then."""
+    change, source = call.params, call.params.source or SourceChange()
+    if change.locked is False:
+        raise InvalidField("locked", "Every account is locked here: friendship is asked for.")
+    answer = await call.gateway.clients.update_account(
+        UpdateAccountRequest(
+            account_id=call.caller.account_id,
+            display_name=change.display_name,
+            note=change.note,
+            is_bot=change.bot,
+            is_discoverable=change.discoverable,
+            default_visibility=None if source.privacy is None else _VISIBILITIES[source.privacy],
+            default_sensitive=source.sensitive,
+            default_language=source.language,
+        )
+    )
+    return json_response(await _credential_account(call, answer.account, answer.settings))
+
+
+async def get_preferences(call: Call[NoParameters]) -> Response:
+    """Return how the member's clients start a new status."""
+    own_id = call.caller.account_id
+    found, settings = await asyncio.gather(
+        call.gateway.clients.accounts([own_id]), call.gateway.clients.account_settings(own_id)
+    )
+    return json_response(
+        Preferences(
+            visibility=STATUS_VISIBILITIES[settings.default_visibility],
+            sensitive=settings.default_sensitive,
+            language=settings.default_language or found[own_id].locale or None,
+        )
+    )
+
+
+async def _credential_account(
+    call: Call[CredentialsChange] | Call[NoParameters],
+    account: account_pb2.Account,
+    settings: account_pb2.AccountSettings,
+) -> CredentialAccount:
+    rendered, requests = await asyncio.gather(
+        call.gateway.hydration.rendered(account),
+        call.gateway.clients.friend_requests(account.id, page_size=MAX_SHOWN_REQUESTS),
+    )
+    return call.gateway.renderer.credential_account(rendered, account, settings, len(requests.account_ids))
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/accounts",
+        handler=post_account,
+        policy=Open.APP,
+        params=SignUp,
+        response=Token,
+        errors=sign_up_error,
+        refusal=SignUpErrorBody,
+        summary="Sign up",
+        tag="accounts",
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/accounts/verify_credentials",
+        handler=get_own_account,
+        policy="read:accounts",
+        response=CredentialAccount,
+        summary="The member whom the token stands for",
+        tag="accounts",
+    ),
+    Route(
+        method="PATCH",
+        path="/api/v1/accounts/update_credentials",
+        handler=patch_own_account,
+        policy="write:accounts",
+        params=CredentialsChange,
+        response=CredentialAccount,
+        fields={"default_language": "source[language]", "default_visibility": "source[privacy]"},
+        summary="Change the member whom the token stands for",
+        tag="accounts",
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/preferences",
+        handler=get_preferences,
+        policy="read:accounts",
+        response=Preferences,
+        summary="How the member's clients start a new status",
+        tag="accounts",
+    ),
+)
