@@ -1,30 +1,38 @@
 """Serving and calling RPCs: signed callers, a policy per RPC, deadlines everywhere, errors in our words."""
 
 import asyncio
-import contextvars
 import json
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import grpc
-import structlog
 from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from grpc_status import rpc_status
 
-from chassis import caller
-from chassis.errors import InvalidField, KodamaError, Unavailable, from_rpc_error, to_rpc_status
+from chassis import caller, exchange_service
+from chassis.admission import MAX_DEADLINE_SECONDS, UNSIGNED, Policies, end, time_left
+from chassis.errors import InvalidField, Unavailable, from_rpc_error
+from chassis.exchange import ExchangeChannel
 
-log = structlog.get_logger(__name__)
+__all__ = [
+    "MAX_DEADLINE_SECONDS",
+    "MAX_MESSAGE_BYTES",
+    "Server",
+    "Service",
+    "call",
+    "call_stream",
+    "method_names",
+    "open_channel",
+    "require_batch",
+    "wait_until_serving",
+]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1000
-MAX_DEADLINE_SECONDS = 60.0
-
-_deadline: contextvars.ContextVar[float | None] = contextvars.ContextVar("deadline", default=None)
+ENVELOPE_BYTES = 4096
+"""What an exchange puts around an answer that is as large as a message may be."""
 
 Response = TypeVar("Response", bound=Message)
 
@@ -60,7 +68,7 @@ def method_names(service_descriptor: Any) -> list[str]:
 class Gatekeeper(grpc.aio.ServerInterceptor):
     """Lets in signed callers of the right role, bounds deadlines, and ends RPCs with errors that people can read."""
 
-    def __init__(self, key: str, policies: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, key: str, policies: Policies) -> None:
         self._key = key
         self._policies = policies
 
@@ -75,63 +83,50 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith(("/grpc.health.", "/grpc.reflection.")):
             return handler
         role = caller.verify(handler_call_details.invocation_metadata, self._key)
-        allowed = role in self._policies.get(method, frozenset())
+        if method == exchange_service.METHOD:
+            # Every call in an exchange is signed and admitted for itself; the stream only has to be opened by one of us.
+            return handler if role else _refused_exchange
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                _guard_stream(handler.unary_stream, method, role, allowed),
+                self._guard_stream(handler.unary_stream, method, role),
                 handler.request_deserializer,
                 handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            _guard_unary(handler.unary_unary, method, role, allowed),
+            self._guard_unary(handler.unary_unary, method, role),
             handler.request_deserializer,
             handler.response_serializer,
         )
 
+    def _guard_unary(self, behavior: Any, method: str, role: str) -> Any:
+        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                self._policies.admit(method, role, context.time_remaining())
+                return await behavior(request, context)
+            except Exception as error:
+                await end(context, method, error)
 
-def _guard_unary(behavior: Any, method: str, role: str, allowed: bool) -> Any:
-    async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        await _admit(context, role, allowed)
-        try:
-            return await behavior(request, context)
-        except Exception as error:
-            await _end(context, method, error)
+        return guarded
 
-    return guarded
+    def _guard_stream(self, behavior: Any, method: str, role: str) -> Any:
+        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            try:
+                self._policies.admit(method, role, context.time_remaining())
+                async for response in behavior(request, context):
+                    yield response
+            except Exception as error:
+                await end(context, method, error)
 
-
-def _guard_stream(behavior: Any, method: str, role: str, allowed: bool) -> Any:
-    async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        await _admit(context, role, allowed)
-        try:
-            async for response in behavior(request, context):
-                yield response
-        except Exception as error:
-            await _end(context, method, error)
-
-    return guarded
+        return guarded
 
 
-async def _admit(context: grpc.aio.ServicerContext[Any, Any], role: str, allowed: bool) -> None:
-    if not role:
-        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "The call is not signed by a process of this network.")
-    if not allowed:
-        await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"{role} may not call this RPC.")
-    remaining: float | None = context.time_remaining()
-    if remaining is None:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call has no deadline.")
-    assert remaining is not None
-    caller.current_role.set(role)
-    _deadline.set(time.monotonic() + min(remaining, MAX_DEADLINE_SECONDS))
+async def _refuse_exchange(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, UNSIGNED)
 
 
-async def _end(context: grpc.aio.ServicerContext[Any, Any], method: str, error: Exception) -> None:
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    if not isinstance(error, KodamaError):
-        log.error("rpc failed", method=method, exc_info=error)
-        error = KodamaError("The service failed; the fault is ours and has been logged.")
-    await context.abort_with_status(rpc_status.to_status(to_rpc_status(error)))
+_refused_exchange: "grpc.RpcMethodHandler[Any, Any]" = grpc.stream_stream_rpc_method_handler(
+    cast(Any, _refuse_exchange)
+)
 
 
 class Server:
@@ -145,18 +140,24 @@ class Server:
                 raise ValueError(f"{service.name}: policy and RPCs differ in {', '.join(without)}")
             policies |= {f"/{service.name}/{method}": roles for method, roles in service.callers.items()}
         self._server = grpc.aio.server(
-            interceptors=[Gatekeeper(key, policies)],
+            interceptors=[Gatekeeper(key, Policies(policies))],
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )
         self._health = health.aio.HealthServicer()
         self._names = [service.name for service in services]
+        handlers = exchange_service.Recorder()
         for service in services:
             service.add(self._server)
+            service.add(cast(grpc.aio.Server, handlers))
+        self._exchange = exchange_service.ExchangeServicer(
+            key, Policies(policies), handlers, max_answer_bytes=MAX_MESSAGE_BYTES
+        )
+        self._exchange.add_to(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if with_reflection:
             reflection.enable_server_reflection(
-                [*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+                [*self._names, exchange_service.NAME, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
             )
         self.port = self._server.add_insecure_port(address)
         """The port that is listened on; chosen by the system where the address ends in :0."""
@@ -170,12 +171,14 @@ class Server:
     async def stop(self, grace_seconds: float) -> None:
         """Turn health checks away, let running calls end for so long, then cancel them."""
         await self._health.enter_graceful_shutdown()
+        self._exchange.close()
         await self._server.stop(grace_seconds)
 
 
 def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -> grpc.aio.Channel:
     """Return a client channel; make it in the process and event loop that use it (gRPC does not survive a fork).
 
+    Unary calls that are made at the same time travel together (chassis.exchange).
     `retryable` names the RPCs that may be repeated when a server goes away (reads, and writes with a key).
     """
     policy = {
@@ -194,13 +197,13 @@ def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -
         if retryable
         else []
     }
-    return grpc.aio.insecure_channel(
+    channel = grpc.aio.insecure_channel(
         address,
         options=(
             ("grpc.keepalive_time_ms", 20_000),
             ("grpc.keepalive_timeout_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES + ENVELOPE_BYTES),
             ("grpc.enable_http_proxy", 0),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.initial_reconnect_backoff_ms", 100),
@@ -208,6 +211,7 @@ def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -
             ("grpc.service_config", json.dumps(policy)),
         ),
     )
+    return cast(grpc.aio.Channel, ExchangeChannel(channel, {f"/{service}/{method}" for method in retryable}))
 
 
 async def call(
@@ -222,7 +226,7 @@ async def call(
     Raises the KodamaError that the other side ended with, or Unavailable.
     """
     try:
-        return await method(request, timeout=_time_left(timeout_seconds), metadata=signer.metadata())
+        return await method(request, timeout=time_left(timeout_seconds), metadata=signer.metadata())
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
 
@@ -236,20 +240,10 @@ async def call_stream(
 ) -> AsyncIterator[Response]:
     """Call an RPC that answers with a stream. Deadline and errors as in `call`."""
     try:
-        async for response in method(request, timeout=_time_left(timeout_seconds), metadata=signer.metadata()):
+        async for response in method(request, timeout=time_left(timeout_seconds), metadata=signer.metadata()):
             yield response
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
-
-
-def _time_left(timeout_seconds: float) -> float:
-    deadline = _deadline.get()
-    if deadline is None:
-        return timeout_seconds
-    left = (deadline - time.monotonic()) * 0.9  # the answer needs its way back
-    if left <= 0:
-        raise Unavailable("The call took too long; please try again in a moment.")
-    return min(timeout_seconds, left)
 
 
 def require_batch(field: str, values: Sequence[Any], maximum: int) -> None:

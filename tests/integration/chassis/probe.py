@@ -7,8 +7,9 @@ from typing import Any
 
 import grpc
 from kodama.page.v1.window_pb2 import Window
+from kodama.rpc.v1 import exchange_service_pb2 as pb
 
-from chassis import caller
+from chassis import caller, exchange_service
 from chassis.rpc import Server, Service, open_channel
 
 KEY = "the key of this network"
@@ -78,3 +79,10 @@ async def probing(
     finally:
         await channel.close()
         await server.stop(0)
+
+
+def open_exchange(channel: grpc.aio.Channel) -> Any:
+    """Return the raw RPC of exchanges, for what no client of the house would send."""
+    return channel.stream_stream(
+        exchange_service.METHOD, pb.ExchangeCallsRequest.SerializeToString, pb.ExchangeCallsResponse.FromString
+    )
