@@ -146,7 +146,7 @@ def _operation(route: Route, schemas: Mapping[str, Schema]) -> Schema:
         "parameters": [
             *_path_parameters(route),
             *([] if has_body else _query_parameters(route.params)),
-            *(_write_headers() if route.method in WRITES else []),
+            *(_write_headers() if route.method in WRITES and route.policy is not Open.PUBLIC else []),
         ],
     }
     if has_body:

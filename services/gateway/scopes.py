@@ -2,8 +2,14 @@
 
 from collections.abc import Collection
 
-_READ = ("accounts", "blocks", "favourites", "follows", "mutes", "notifications", "search", "statuses")
-_WRITE = ("accounts", "blocks", "favourites", "follows", "media", "mutes", "notifications", "reports", "statuses")
+_READ = (
+    *("accounts", "blocks", "bookmarks", "favourites", "filters", "follows"),
+    *("lists", "mutes", "notifications", "search", "statuses"),
+)
+_WRITE = (
+    *("accounts", "blocks", "bookmarks", "conversations", "favourites", "filters", "follows"),
+    *("lists", "media", "mutes", "notifications", "reports", "statuses"),
+)
 _FOLLOW = frozenset(f"{verb}:{what}" for verb in ("read", "write") for what in ("blocks", "follows", "mutes"))
 
 SCOPES = frozenset(

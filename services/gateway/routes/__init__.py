@@ -1,6 +1,7 @@
 """The route table: every address of the gateway, with who may call it and what it takes and answers."""
 
 from services.gateway.routes import (
+    absent,
     accounts,
     blogs,
     documentation,
@@ -26,6 +27,7 @@ TABLE: tuple[Route, ...] = documentation.Documentation(
         *timelines.ROUTES,
         *blogs.ROUTES,
         *suggestions.ROUTES,
+        *absent.ROUTES,
         *profiles.ROUTES,
     )
 ).table

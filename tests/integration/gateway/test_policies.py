@@ -11,7 +11,7 @@ GUARDED = [route for route in TABLE if route.policy is not Open.PUBLIC]
 
 
 def path_of(route: Route) -> str:
-    return route.path.replace("{id}", "5").replace("{handle}", "nobody")
+    return route.path.replace("{id}", "5").replace("{handle}", "nobody").replace("{hashtag}", "none")
 
 
 async def ask(http: httpx.AsyncClient, route: Route, *, suffix: str = "", **headers: str) -> httpx.Response:
@@ -52,9 +52,10 @@ async def test_a_scope_covers_its_routes_only(shared_network: Network) -> None:
             answer = await ask(member.http, route)
             needed = route.policy
             is_covered = (
-                needed is Open.APP or needed == scope or (scope == "follow" and str(needed).endswith("follows"))
+                needed is Open.APP
+                or needed == scope
+                or (scope == "follow" and str(needed).endswith(("follows", "blocks", "mutes")))
             )
-            is_covered = is_covered or (scope == "follow" and str(needed).endswith("blocks"))
             assert (answer.status_code != 403) == is_covered, (scope, route.method, route.path, answer.text)
             if not is_covered:
                 assert f'scope="{needed}"' in answer.headers["www-authenticate"]
