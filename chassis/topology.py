@@ -40,7 +40,7 @@ class Task:
 QUEUES: Final = {
     queue.name: queue
     for queue in (
-        Queue("timeline.live", "fan-out of what was just posted", "timeline", "threads", 2),
+        Queue("timeline.live", "fan-out of what was just posted, and notifications", "timeline", "threads", 2),
         Queue("timeline.bulk", "backfill of new friendships and of members who come back", "timeline", "threads", 2),
         Queue("suggestions", "people you might know", "social_graph", "prefork", 1),
         Queue("housekeeping", "clearing what readers no longer see", "timeline", "threads", 1),
@@ -51,6 +51,7 @@ TASKS: Final = {
     task.name: task
     for task in (
         Task("timeline.fan_out", "timeline.live", batch_size=200, time_limit_seconds=60),
+        Task("timeline.notify", "timeline.live", batch_size=200, time_limit_seconds=60),
         Task("timeline.retract", "housekeeping", batch_size=200, time_limit_seconds=60),
         Task("timeline.backfill", "timeline.bulk", batch_size=50, time_limit_seconds=60),
         Task("timeline.fill", "timeline.bulk", batch_size=20, time_limit_seconds=60),
@@ -68,6 +69,10 @@ EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "blog.entry_deleted": ("timeline.retract",),
     "friendship.formed": ("timeline.backfill", "suggestions.refresh"),
     "friendship.ended": ("timeline.purge", "suggestions.refresh"),
+    "friend_request.sent": ("timeline.notify",),
+    "friend_request.accepted": ("timeline.notify",),
+    "status.favourited": ("timeline.notify",),
+    "status.mentioned": ("timeline.notify",),
     "friendships.imported": ("timeline.rebase", "suggestions.refresh"),
     "suggestions.requested": ("suggestions.compute",),
     "home.activated": ("timeline.fill",),

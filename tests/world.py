@@ -75,9 +75,13 @@ class World:
 
     async def befriend(self, account_id: int, friend_id: int) -> None:
         """Ask and accept."""
-        for asker, target in ((account_id, friend_id), (friend_id, account_id)):
-            request = graph_pb.RequestFriendshipRequest(account_id=asker, target_id=target)
-            await call(self.graph.RequestFriendship, request, self._gateway, timeout_seconds=SECONDS)
+        await self.ask(account_id, friend_id)
+        await self.ask(friend_id, account_id)
+
+    async def ask(self, account_id: int, target_id: int) -> None:
+        """Ask for friendship, or accept what the target has asked."""
+        request = graph_pb.RequestFriendshipRequest(account_id=account_id, target_id=target_id)
+        await call(self.graph.RequestFriendship, request, self._gateway, timeout_seconds=SECONDS)
 
     async def import_friendships(self, pairs: Sequence[tuple[int, int]]) -> None:
         """Form friendships in bulk."""

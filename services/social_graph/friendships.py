@@ -1,5 +1,6 @@
 """Use case: ask for friendship, answer, and end it."""
 
+import time
 from collections.abc import Mapping
 
 from chassis import ledger
@@ -37,12 +38,12 @@ class Friendships:
             return relationship
         self._check_limit(counts)
         if relationship.is_requested_by:
-            await _form(conn, pair)
+            await _form(conn, pair, requester_id=target_id, accepter_id=account_id)
         else:
             await store.insert_request(conn, account_id, target_id)
+            await ledger.append(conn, "friend_request.sent", [_told(target_id, account_id, is_accepted=0)])
         [relationship] = await store.relate(conn, account_id, [target_id])
-        if relationship.is_friend:
-            write.ring(self._bell)
+        write.ring(self._bell)
         return relationship
 
     async def accept(self, write: Write, account_id: int, requester_id: int) -> Relationship:
@@ -57,7 +58,7 @@ class Friendships:
         if not relationship.is_requested_by:
             raise _no_such_request()
         self._check_limit(counts)
-        await _form(conn, pair)
+        await _form(conn, pair, requester_id=requester_id, accepter_id=account_id)
         [relationship] = await store.relate(conn, account_id, [requester_id])
         write.ring(self._bell)
         return relationship
@@ -90,9 +91,16 @@ class Friendships:
                 raise too_many_friends(account_id, self._max_friends)
 
 
-async def _form(conn: Connection, pair: Pair) -> None:
+async def _form(conn: Connection, pair: Pair, *, requester_id: int, accepter_id: int) -> None:
     await store.form_friendships(conn, [pair])
     await ledger.append(conn, "friendship.formed", [pair.payload()])
+    await ledger.append(conn, "friend_request.accepted", [_told(requester_id, accepter_id, is_accepted=1)])
+
+
+def _told(account_id: int, from_id: int, *, is_accepted: int) -> dict[str, int]:
+    """Return what the events about requests carry: who is told of whom, and when it was, since it can happen again."""
+    at_ms = int(time.time() * 1000)
+    return {"account_id": account_id, "from_id": from_id, "is_accepted": is_accepted, "at_ms": at_ms}
 
 
 async def end_friendship(conn: Connection, pair: Pair) -> bool:

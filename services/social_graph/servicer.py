@@ -227,7 +227,7 @@ def social_graph_service(servicer: SocialGraphServicer) -> Service:
             "EndFriendship": gateway,
             "Block": gateway,
             "Unblock": gateway,
-            "Relate": readers | {caller.STATUS, caller.BLOG, caller.TIMELINE},
+            "Relate": readers | {caller.STATUS, caller.BLOG, caller.TIMELINE, caller.WORKER},
             "ListFriends": readers,
             "ListFriendRequests": readers,
             "BatchCountFriends": readers,

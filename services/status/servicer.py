@@ -115,7 +115,7 @@ def status_service(servicer: StatusServicer) -> Service:
         callers={
             "CreateStatus": gateway | {caller.OPERATOR},
             "DeleteStatus": gateway,
-            "BatchGetStatuses": gateway,
+            "BatchGetStatuses": gateway | timeline,
             "ListAccountStatuses": gateway,
             "BatchCountStatuses": gateway,
             "CountStatuses": gateway | {caller.OPERATOR},

@@ -1,10 +1,11 @@
-"""Wiring: `python -m services.timeline` serves TimelineService and the ledger of its schema."""
+"""Wiring: `python -m services.timeline` serves TimelineService, NotificationService and the ledger of its schema."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from chassis import caller
 from chassis.database import Pool
+from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
 from chassis.process import run_service
@@ -15,6 +16,9 @@ from services.timeline.checking import Checking
 from services.timeline.clients import open_clients
 from services.timeline.explaining import Explaining
 from services.timeline.home import HomeReading
+from services.timeline.markers import Markers
+from services.timeline.notification_servicer import NotificationServicer, NotificationUseCases, notification_service
+from services.timeline.notifications import Notifications
 from services.timeline.open_work import OpenWorkList
 from services.timeline.retention import Retention
 from services.timeline.servicer import TimelineServicer, UseCases, timeline_service
@@ -37,7 +41,12 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
         retention=Retention(pool),
     )
     await use_cases.retention.prepare()
-    return [timeline_service(TimelineServicer(use_cases)), ledger_service(pool)]
+    notified = NotificationUseCases(Notifications(pool, clients.readers), Markers(pool))
+    return [
+        timeline_service(TimelineServicer(use_cases)),
+        notification_service(NotificationServicer(Writes(pool, settings.derive("idempotency")), notified)),
+        ledger_service(pool),
+    ]
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""What this service asks others: entries of status and blog alike, friends, and open work."""
+"""What this service asks others: entries of status and blog alike, friends, relations, and open work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,7 +23,7 @@ from chassis.ids import MAX_ID, Kind, kind_of
 from chassis.paging import Page
 from chassis.rpc import call, call_stream, open_channel
 from chassis.settings import Settings
-from services.timeline.domain import Entry, lowest_complete
+from services.timeline.domain import Entry, Relation, lowest_complete
 from services.timeline.rows import Ids
 
 READ_SECONDS = 3
@@ -165,6 +165,39 @@ class Friends:
         return friend_id in (await self.of([account_id])).get(account_id, ())
 
 
+class Readers:
+    """What a reader may be told: how they stand to others and which statuses they may see, from committed state; never cached."""
+
+    def __init__(
+        self,
+        graph: "graph_pb_grpc.SocialGraphServiceAsyncStub",
+        status: "status_pb_grpc.StatusServiceAsyncStub",
+        signer: Signer,
+    ) -> None:
+        self._graph = graph
+        self._status = status
+        self._signer = signer
+
+    async def relations(self, reader_id: int, account_ids: Collection[int]) -> dict[int, Relation]:
+        """Return how a reader stands to others, by their ids."""
+        if not account_ids:
+            return {}
+        request = graph_pb.RelateRequest(viewer_id=reader_id, account_ids=sorted(set(account_ids)))
+        answer = await call(self._graph.Relate, request, self._signer, timeout_seconds=READ_SECONDS)
+        return {
+            one.account_id: Relation(one.is_friend, one.is_requested_by, one.is_blocking or one.is_blocked_by)
+            for one in answer.relationships
+        }
+
+    async def status_authors(self, reader_id: int, status_ids: Collection[int]) -> dict[int, int]:
+        """Return the authors of those statuses that exist and the reader may see, by the statuses' ids."""
+        if not status_ids:
+            return {}
+        request = status_pb.BatchGetStatusesRequest(viewer_id=reader_id, status_ids=sorted(set(status_ids)))
+        answer = await call(self._status.BatchGetStatuses, request, self._signer, timeout_seconds=READ_SECONDS)
+        return {status.id: status.account_id for status in answer.statuses}
+
+
 @dataclass(frozen=True)
 class OpenRows:
     """The oldest open rows of one ledger."""
@@ -200,6 +233,7 @@ class Clients:
     publications: Publications
     friends: Friends
     ledgers: Ledgers
+    readers: Readers
 
 
 @asynccontextmanager
@@ -209,8 +243,8 @@ async def open_clients(settings: Settings, role: str) -> AsyncIterator[Clients]:
     async with AsyncExitStack() as stack:
         channels = {}
         for service, reads in (
-            ("social_graph", ("StreamFriendIds",)),
-            ("status", ("FilterHomeStatuses", "PullStatuses", "BatchGetPublishedStatuses")),
+            ("social_graph", ("StreamFriendIds", "Relate")),
+            ("status", ("FilterHomeStatuses", "PullStatuses", "BatchGetPublishedStatuses", "BatchGetStatuses")),
             ("blog", ("FilterHomeBlogEntries", "PullBlogEntries", "BatchGetPublishedBlogEntries")),
         ):
             camel = "".join(word.title() for word in service.split("_"))
@@ -218,14 +252,16 @@ async def open_clients(settings: Settings, role: str) -> AsyncIterator[Clients]:
                 settings.address(service), f"kodama.{service}.v1.{camel}Service", retryable=reads
             )
             stack.push_async_callback(channels[service].close)
+        status = status_pb_grpc.StatusServiceStub(channels["status"])
+        graph = graph_pb_grpc.SocialGraphServiceStub(channels["social_graph"])
         yield Clients(
             Publications(
                 {
-                    Kind.STATUS: Statuses(status_pb_grpc.StatusServiceStub(channels["status"]), signer),
+                    Kind.STATUS: Statuses(status, signer),
                     Kind.BLOG_ENTRY: BlogEntries(blog_pb_grpc.BlogServiceStub(channels["blog"]), signer),
                 }
             ),
-            Friends(graph_pb_grpc.SocialGraphServiceStub(channels["social_graph"]), signer),
+            Friends(graph, signer),
             Ledgers(
                 [
                     ledger_pb_grpc.LedgerServiceStub(channels[producer])
@@ -233,6 +269,7 @@ async def open_clients(settings: Settings, role: str) -> AsyncIterator[Clients]:
                 ],
                 signer,
             ),
+            Readers(graph, status, signer),
         )
 
 

@@ -1,7 +1,9 @@
-"""What a home timeline is made of; pure."""
+"""What home timelines and notifications are made of; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
 
 from chassis.ids import MAX_ID
 
@@ -60,3 +62,101 @@ def lowest_complete(entries: Sequence[Entry], limit: int) -> int:
     """
     ends = [entry.entry_id for entry in entries]
     return min(ends) if len(ends) < limit else sorted(ends, reverse=True)[limit - 1]
+
+
+class NotificationType(IntEnum):
+    """What somebody has done that a member is told of; the numbers are those of the contract."""
+
+    FRIEND_REQUEST = 1
+    FRIENDSHIP = 2
+    MENTION = 3
+    FAVOURITE = 4
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What an event says has happened: a hint, until the owners' committed state agrees."""
+
+    account_id: int
+    """Who may have to be told."""
+    from_id: int
+    """Who did it."""
+    status_id: int = 0
+    """The status that it is about; 0 with friendships."""
+    is_accepted: bool = False
+    """A friend request was accepted, not sent."""
+    at_ms: int = 0
+    """When a friend request was sent or accepted, Unix time in milliseconds; a later one is told of again."""
+
+
+@dataclass(frozen=True)
+class NewNotification:
+    """What a member will be told."""
+
+    account_id: int
+    type: NotificationType
+    from_id: int
+    subject_id: int = 0
+    caused_at: int = 0
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What a member is told."""
+
+    id: int
+    type: int
+    from_id: int
+    subject_id: int
+
+
+MARKED_HOME, MARKED_NOTIFICATIONS = 1, 2
+"""The lists that have markers; the numbers are those of the contract."""
+
+
+@dataclass(frozen=True)
+class Marker:
+    """How far a member has read a list."""
+
+    timeline: int
+    last_read_id: int
+    version: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How a reader stands to somebody."""
+
+    is_friend: bool
+    is_requested_by: bool
+    is_silenced: bool
+    """Blocked either way, or muted with what they do: the reader is told nothing of them."""
+
+
+def to_notification(cause: Cause, relation: Relation | None, status_author: int | None) -> NewNotification | None:
+    """Return what a member is to be told of something that may have happened; None where committed state does not bear it out.
+
+    `status_author` is who wrote the status, where it is about one and the member may see it. An unknown relation is a silenced one.
+    """
+    if cause.account_id == cause.from_id or relation is None or relation.is_silenced:
+        return None
+    if not cause.status_id:
+        type_ = NotificationType.FRIENDSHIP if cause.is_accepted else NotificationType.FRIEND_REQUEST
+        is_true = relation.is_friend if cause.is_accepted else relation.is_requested_by
+        return NewNotification(cause.account_id, type_, cause.from_id, 0, cause.at_ms) if is_true else None
+    types = {cause.account_id: NotificationType.FAVOURITE, cause.from_id: NotificationType.MENTION}
+    if status_author not in types:
+        return None
+    return NewNotification(cause.account_id, types[status_author], cause.from_id, cause.status_id)
+
+
+def may_be_told(notification: Notification, relation: Relation | None, visible_statuses: Collection[int]) -> bool:
+    """Tell whether a reader may still see a notification."""
+    if relation is None or relation.is_silenced:
+        return False
+    if notification.type == NotificationType.FRIEND_REQUEST:
+        return relation.is_requested_by
+    if notification.type == NotificationType.FRIENDSHIP:
+        return relation.is_friend
+    return notification.subject_id in visible_statuses

@@ -157,6 +157,27 @@ ALTER TABLE ledger ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE markers (
+    account_id bigint NOT NULL,
+    timeline smallint NOT NULL,
+    last_read_id bigint NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT markers_last_read_id_check CHECK ((last_read_id >= 0)),
+    CONSTRAINT markers_timeline_check CHECK (((timeline >= 1) AND (timeline <= 2)))
+);
+
+CREATE TABLE notifications (
+    account_id bigint NOT NULL,
+    id bigint DEFAULT next_id(0) NOT NULL,
+    type smallint NOT NULL,
+    from_id bigint NOT NULL,
+    subject_id bigint DEFAULT 0 NOT NULL,
+    caused_at bigint DEFAULT 0 NOT NULL,
+    is_dismissed boolean DEFAULT false NOT NULL,
+    CONSTRAINT notifications_type_check CHECK (((type >= 1) AND (type <= 4)))
+);
+
 CREATE TABLE pulled_authors (
     author_id bigint NOT NULL,
     since timestamp with time zone DEFAULT now() NOT NULL
@@ -202,6 +223,15 @@ ALTER TABLE ONLY homes
 
 ALTER TABLE ONLY ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY markers
+    ADD CONSTRAINT markers_pkey PRIMARY KEY (account_id, timeline);
+
+ALTER TABLE ONLY notifications
+    ADD CONSTRAINT notifications_once UNIQUE (account_id, type, from_id, subject_id);
+
+ALTER TABLE ONLY notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (account_id, id);
 
 ALTER TABLE ONLY pulled_authors
     ADD CONSTRAINT pulled_authors_pkey PRIMARY KEY (author_id);

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chassis.task_app import Handler, Payload
+from services.timeline.domain import Cause
 from services.timeline.fan_out import FanOut
+from services.timeline.notifying import Notifying
 from services.timeline.upkeep import Upkeep
 
 
@@ -15,11 +17,28 @@ class UseCases:
 
     fan_out: FanOut
     upkeep: Upkeep
+    notifying: Notifying
 
 
 async def fan_out(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
     """Push posts to active friends."""
     await use_cases.fan_out.deliver([payload["entry_id"] for payload in payloads])
+
+
+async def notify(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
+    """Tell members what others have done that concerns them."""
+    await use_cases.notifying.notify(
+        [
+            Cause(
+                payload["account_id"],
+                payload["from_id"],
+                status_id=payload.get("status_id", 0),
+                is_accepted=bool(payload.get("is_accepted", 0)),
+                at_ms=payload.get("at_ms", 0),
+            )
+            for payload in payloads
+        ]
+    )
 
 
 async def retract(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
@@ -52,6 +71,7 @@ async def purge(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
 
 HANDLERS: dict[str, Handler[UseCases]] = {
     "timeline.fan_out": fan_out,
+    "timeline.notify": notify,
     "timeline.retract": retract,
     "timeline.backfill": backfill,
     "timeline.fill": fill,

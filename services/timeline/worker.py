@@ -9,6 +9,7 @@ from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
 from services.timeline.clients import open_clients
 from services.timeline.fan_out import FanOut
+from services.timeline.notifying import Notifying
 from services.timeline.tasks import HANDLERS, UseCases
 from services.timeline.upkeep import Upkeep
 
@@ -26,6 +27,7 @@ async def open_use_cases(settings: Settings) -> AsyncIterator[UseCases]:
         yield UseCases(
             FanOut(*asked, dormant_days=dormant_days, max_pushed_friends=settings.timeline_max_pushed_friends),
             Upkeep(*asked, dormant_days=dormant_days),
+            Notifying(pool, clients.readers),
         )
 
 

@@ -1,0 +1,51 @@
+"""Use case: tell members what others have done that concerns them."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from chassis.database import Pool, transaction
+from services.timeline import notification_store as store
+from services.timeline.clients import Readers
+from services.timeline.domain import Cause, NewNotification, to_notification
+
+MAX_CONCURRENT_READERS = 8
+
+
+class Notifying:
+    """Makes notifications out of what events say, as far as committed state bears it out."""
+
+    def __init__(self, pool: Pool, readers: Readers) -> None:
+        self._pool = pool
+        self._readers = readers
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_READERS)
+
+    async def notify(self, causes: Sequence[Cause]) -> dict[int, list[int]]:
+        """Tell whom it concerns, each thing once, and return the ids of what is new by account.
+
+        Whatever has been undone meanwhile (a request withdrawn, a status deleted, its author blocked) is not told.
+        """
+        by_account: dict[int, list[Cause]] = {}
+        for cause in causes:
+            by_account.setdefault(cause.account_id, []).append(cause)
+        found = await asyncio.gather(*(self._confirm(account_id, some) for account_id, some in by_account.items()))
+        distinct: dict[tuple[int, ...], NewNotification] = {}
+        for new in sorted((one for some in found for one in some), key=astuple):
+            distinct[new.account_id, new.type, new.from_id, new.subject_id] = new  # the latest of each
+        if not distinct:
+            return {}
+        async with transaction(self._pool) as conn:
+            told = await store.insert_notifications(conn, list(distinct.values()))
+            if told:
+                await store.trim_notifications(conn, list(told))
+        return told
+
+    async def _confirm(self, account_id: int, causes: Sequence[Cause]) -> list[NewNotification]:
+        """Return what has really happened, one question per owner."""
+        async with self._turns:
+            relations, authors = await asyncio.gather(
+                self._readers.relations(account_id, {cause.from_id for cause in causes}),
+                self._readers.status_authors(account_id, {cause.status_id for cause in causes if cause.status_id}),
+            )
+        news = [to_notification(cause, relations.get(cause.from_id), authors.get(cause.status_id)) for cause in causes]
+        return [new for new in news if new is not None]
