@@ -1,5 +1,6 @@
 """PostgreSQL: pools with bounds, and drivers' errors in our words."""
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,15 +20,29 @@ KEEPALIVES: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,  # ms until what was sent and not acknowledged counts as lost
 }
+RECONNECT_SECONDS = 0.5
+"""How often a pool whose server is away tries again. psycopg's own pauses double up to minutes, which would outlast the server's return."""
 
 
 def make_pool(url: str, *, size: int, application: str) -> Pool:
     """Return a closed pool of autocommit connections; open it in the event loop that will use it.
 
-    At most `size` connections; who waits longer than 2 s, or finds 256 others waiting, gets Unavailable.
+    At most `size` connections; who waits longer than 2 s, or finds 256 others waiting, gets Unavailable. Connections that a restart of
+    the server has ended are replaced before anybody is lent one.
     """
-    return AsyncConnectionPool(
+
+    async def check(conn: Connection) -> None:
+        if not _has_something_to_say(conn):
+            return
+        try:
+            await Pool.check_connection(conn)
+        except psycopg.Error:
+            await pool.check()  # where one is stale all are: whoever comes next shall not have to find that out
+            raise
+
+    pool: Pool = AsyncConnectionPool(
         url,
         connection_class=Connection,
         kwargs={"autocommit": True, "application_name": application, **KEEPALIVES},
@@ -36,9 +51,28 @@ def make_pool(url: str, *, size: int, application: str) -> Pool:
         timeout=2,
         max_waiting=256,
         max_lifetime=1800,
+        check=check,
+        reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=_try_on,
         open=False,
         name=application,
     )
+    return pool
+
+
+def _has_something_to_say(conn: Connection) -> bool:
+    """Tell whether an idle connection has been sent something: as a rule that the server has ended it.
+
+    Costs a system call, where to ask the server would cost a round trip on every use.
+    """
+    poll = select.poll()
+    poll.register(conn.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _try_on(pool: AsyncConnectionPool[Any]) -> None:
+    """Have a pool that has given a connection up try for it anew."""
+    await pool.resize(pool.min_size, pool.max_size)
 
 
 @asynccontextmanager

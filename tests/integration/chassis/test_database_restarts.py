@@ -1,0 +1,98 @@
+"""A restart of PostgreSQL costs callers the time that it takes, and no error after it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from chassis.database import Pool, connection, make_pool
+from chassis.errors import Unavailable
+from deploy.local.ports import free_port
+from deploy.local.postgres import Postgres, prepare, serving
+from deploy.local.state import reachable_home, remove_home
+
+SIZE = 8
+OUTAGE_SECONDS = 4
+"""Long enough that psycopg's own pauses between attempts would have grown."""
+
+
+class Switch:
+    """A server of its own that is switched on and off."""
+
+    def __init__(self, server: Postgres, log: Path) -> None:
+        self.server = server
+        self._log = log
+        self._stack = ExitStack()
+
+    def on(self) -> None:
+        self._stack.enter_context(serving(self.server, self._log))
+
+    def off(self) -> None:
+        self._stack.close()
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    home = reachable_home(tmp_path / "postgres")
+    try:
+        made = Switch(prepare(home, port=free_port(), password=secrets.token_hex(16), durable=False), tmp_path / "log")
+        made.on()
+        yield made
+        made.off()
+    finally:
+        remove_home(home)
+
+
+@asynccontextmanager
+async def _warm_pool(switch: Switch) -> AsyncIterator[Pool]:
+    """Open a pool, and all of its connections."""
+    async with make_pool(switch.server.url, size=SIZE, application="test") as pool:
+        await asyncio.gather(*(_ask(pool, seconds=0.2) for _ in range(SIZE)))
+        assert pool.get_stats()["pool_available"] == SIZE
+        yield pool
+
+
+async def _ask(pool: Pool, seconds: float = 0.0) -> int:
+    async with connection(pool) as conn:
+        row = await (await conn.execute("SELECT 1, pg_sleep(%s)", (seconds,))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_after_a_restart_nobody_is_lent_a_stale_connection(switch: Switch) -> None:
+    async with _warm_pool(switch) as pool:
+        await asyncio.to_thread(switch.off)
+        await asyncio.to_thread(switch.on)
+        for _ in range(SIZE):
+            assert await _ask(pool) == 1
+        assert await asyncio.gather(*(_ask(pool) for _ in range(SIZE * 4))) == [1] * SIZE * 4
+
+
+async def test_during_an_outage_callers_are_told_so_and_soon_after_it_they_are_served(switch: Switch) -> None:
+    async with _warm_pool(switch) as pool:
+        await asyncio.to_thread(switch.off)
+        outage_ends = monotonic() + OUTAGE_SECONDS
+        while monotonic() < outage_ends:
+            asked_at = monotonic()
+            with pytest.raises(Unavailable):
+                await _ask(pool)
+            assert monotonic() - asked_at < pool.timeout + 1
+        await asyncio.to_thread(switch.on)
+        assert await asyncio.gather(*(_ask(pool) for _ in range(SIZE * 4))) == [1] * SIZE * 4
+
+
+async def test_a_sound_connection_is_lent_without_asking_the_server(switch: Switch) -> None:
+    async with make_pool(switch.server.url, size=1, application="test") as pool:
+        assert await _ask(pool) == 1
+        async with connection(pool):
+            pass  # a round trip would stand here as the last thing that was asked
+        async with (
+            make_pool(switch.server.url, size=1, application="watcher") as watching,
+            connection(watching) as conn,
+        ):
+            cursor = await conn.execute("SELECT query FROM pg_stat_activity WHERE application_name = 'test'")
+            assert "pg_sleep" in str(await cursor.fetchall())
