@@ -44,6 +44,7 @@ def list_migrations(service: str) -> list[Migration]:
     if service in PRODUCERS:
         ground.append(ROOT / "chassis/migrations/0002_ledger.sql")
     ground.append(ROOT / "chassis/migrations/0003_claims.sql")
+    ground.append(ROOT / "chassis/migrations/0004_chores.sql")
     own = sorted((ROOT / "services" / service / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return [Migration(f"{path.parent.parent.name}/{path.name}", path.read_text("utf-8")) for path in (*ground, *own)]
 

@@ -29,7 +29,7 @@ async def open_server(name: str, settings: Settings, build: Build, *, address: s
             settings.service_database_url(name), size=settings.database_pool_size, application=f"kodama-{name}"
         )
         await stack.enter_async_context(pool)
-        await stack.enter_async_context(repeat(delete_expired, pool))
+        await stack.enter_async_context(repeat("claims.forget", delete_expired, pool))
         services = await build(settings, pool, stack)
         server = Server(address or settings.address(name), settings.derive("rpc"), services)
         await server.start()

@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     registrations_open: bool = True
     timeline_dormant_days: int = Field(default=14, ge=2, le=3650)
     timeline_max_pushed_friends: int = Field(default=1000, ge=0, le=5000)
+    timeline_keep_days: int = Field(default=90, ge=7, le=36_500)
     timeline_open_work_max_age_ms: int = Field(default=50, ge=0, le=1000)
 
     @field_validator(

@@ -78,6 +78,28 @@ EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "home.activated": ("timeline.fill",),
 }
 
+
+@dataclass(frozen=True)
+class Chore:
+    """Work that no event causes: done again and again, by one of the processes of a service at a time (chassis/housekeeping.py)."""
+
+    name: str
+    service: str
+    """Whose it is; empty: every service's, each in its own schema."""
+    interval_seconds: int
+    purpose: str
+
+
+HOUR_SECONDS: Final = 3600
+CHORES: Final = {
+    chore.name: chore
+    for chore in (
+        Chore("claims.forget", "", 60, "delete idempotency keys that are older than a day"),
+        Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
+        Chore("entries.trim", "timeline", 6 * HOUR_SECONDS, "drop what is older than KODAMA_TIMELINE_KEEP_DAYS"),
+    )
+}
+
 PRODUCERS: Final = ("social_graph", "status", "blog", "timeline")
 """The services whose schemas hold a ledger."""
 

@@ -17,12 +17,17 @@ BLOCK = re.compile(r"(?<=<!-- topology:begin -->\n).*?(?=<!-- topology:end -->)"
 
 
 def topology_table() -> str:
-    """Return the table of events, their tasks and the tasks' queues, in Markdown."""
+    """Return the tables of events, with their tasks and these tasks' queues, and of chores, in Markdown."""
     lines = ["| Event | Task | Queue | Worked on by |", "|---|---|---|---|"]
     for event, names in topology.EVENTS.items():
         for task in map(topology.TASKS.__getitem__, names):
             queue = topology.QUEUES[task.queue]
             lines.append(f"| `{event}` | `{task.name}` | `{queue.name}` | {queue.service}, {queue.purpose} |")
+    lines += ["", "Done again and again, whatever happens ([chassis/housekeeping.py](../chassis/housekeeping.py)):", ""]
+    lines += ["| Chore | Of | Every | What for |", "|---|---|---|---|"]
+    for chore in topology.CHORES.values():
+        every = f"{chore.interval_seconds:,} s"
+        lines.append(f"| `{chore.name}` | {chore.service or 'every service'} | {every} | {chore.purpose} |")
     return "\n".join(lines) + "\n"
 
 

@@ -61,6 +61,15 @@ CREATE TABLE apps (
     CONSTRAINT apps_website_check CHECK ((char_length(website) <= 2000))
 );
 
+CREATE TABLE chores (
+    name text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    last_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT chores_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT chores_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
 CREATE TABLE claims (
     account_id bigint NOT NULL,
     request_id text NOT NULL,
@@ -110,6 +119,9 @@ ALTER TABLE ONLY apps
 
 ALTER TABLE ONLY apps
     ADD CONSTRAINT apps_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY chores
+    ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);

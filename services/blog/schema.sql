@@ -29,6 +29,15 @@ CREATE TABLE blog_entries (
     CONSTRAINT blog_entries_visibility_check CHECK (((visibility >= 1) AND (visibility <= 4)))
 );
 
+CREATE TABLE chores (
+    name text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    last_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT chores_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT chores_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
 CREATE TABLE claims (
     account_id bigint NOT NULL,
     request_id text NOT NULL,
@@ -76,6 +85,9 @@ ALTER TABLE ledger ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 
 ALTER TABLE ONLY blog_entries
     ADD CONSTRAINT blog_entries_pkey PRIMARY KEY (account_id, id);
+
+ALTER TABLE ONLY chores
+    ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);

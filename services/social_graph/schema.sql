@@ -23,6 +23,15 @@ CREATE TABLE blocks (
     CONSTRAINT blocks_of_others CHECK ((account_id <> target_id))
 );
 
+CREATE TABLE chores (
+    name text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    last_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT chores_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT chores_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
 CREATE TABLE claims (
     account_id bigint NOT NULL,
     request_id text NOT NULL,
@@ -108,6 +117,9 @@ CREATE TABLE suggestions (
 
 ALTER TABLE ONLY blocks
     ADD CONSTRAINT blocks_pkey PRIMARY KEY (account_id, target_id);
+
+ALTER TABLE ONLY chores
+    ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);

@@ -16,6 +16,15 @@ CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
 $$;
 
+CREATE TABLE chores (
+    name text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    last_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT chores_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT chores_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
 CREATE TABLE claims (
     account_id bigint NOT NULL,
     request_id text NOT NULL,
@@ -70,6 +79,9 @@ CREATE TABLE statuses (
     CONSTRAINT statuses_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 1000)) AND (octet_length(text) <= 4000))),
     CONSTRAINT statuses_visibility_check CHECK (((visibility >= 1) AND (visibility <= 3)))
 );
+
+ALTER TABLE ONLY chores
+    ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);

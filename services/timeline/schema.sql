@@ -71,6 +71,15 @@ CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
 $$;
 
+CREATE TABLE chores (
+    name text NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    done_at timestamp with time zone,
+    last_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT chores_last_error_check CHECK ((length(last_error) <= 1000)),
+    CONSTRAINT chores_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
 CREATE TABLE claims (
     account_id bigint NOT NULL,
     request_id text NOT NULL,
@@ -196,6 +205,9 @@ ALTER TABLE ONLY entries ATTACH PARTITION entries_2968 FOR VALUES FROM ('1176401
 ALTER TABLE ONLY entries ATTACH PARTITION entries_2969 FOR VALUES FROM ('117679797043200000') TO ('117719433216000000');
 
 ALTER TABLE ONLY entries ATTACH PARTITION entries_2970 FOR VALUES FROM ('117719433216000000') TO ('117759069388800000');
+
+ALTER TABLE ONLY chores
+    ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);

@@ -15,6 +15,7 @@ from services.timeline.rows import Ids, to_copy
 
 PUSH_MARGIN_MS = 10_000
 """How far ahead pushing begins after an activation: more than the clocks of two databases may differ."""
+DELIVERIES_STEP = 10_000
 
 
 async def read_home(
@@ -170,9 +171,15 @@ async def insert_entries(conn: Connection, rows: Ids) -> int:
     return cursor.rowcount
 
 
-async def ensure_partitions(conn: Connection) -> None:
-    """Make the partitions of the coming weeks where they are missing."""
-    await conn.execute("SELECT ensure_partitions()")
+async def ensure_partitions(conn: Connection) -> int:
+    """Make the partitions of the coming weeks where they are missing, in the caller's transaction; return how many."""
+    await conn.execute(
+        "SET LOCAL lock_timeout = '500ms'"
+    )  # who waits for the table's lock holds up everybody after them
+    cursor = await conn.execute("SELECT ensure_partitions()")
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def mark_pulled(conn: Connection, author_ids: Sequence[int]) -> None:
@@ -293,9 +300,22 @@ async def raise_floor(conn: Connection, keep_days: int) -> int:
 
 
 async def drop_partitions(conn: Connection, floor_id: int) -> int:
-    """Drop the partitions below the floor, and the markers of what was in them; return how many partitions."""
-    await conn.execute("DELETE FROM deliveries WHERE entry_id < %s", (floor_id,))
+    """Drop the partitions below the floor, in the caller's transaction; return how many."""
+    await conn.execute("SELECT pg_advisory_xact_lock('entries'::regclass::bigint)")  # one at a time
+    await conn.execute(
+        "SET LOCAL lock_timeout = '500ms'"
+    )  # who waits for the table's lock holds up everybody after them
     cursor = await conn.execute("SELECT drop_partitions_below(%s)", (floor_id,))
     row = await cursor.fetchone()
     assert row is not None
     return int(row[0])
+
+
+async def delete_deliveries(conn: Connection, floor_id: int) -> int:
+    """Delete up to 10,000 markers of posts below the floor, which are never fanned out again; return how many."""
+    cursor = await conn.execute(
+        "DELETE FROM deliveries WHERE entry_id IN ("
+        " SELECT entry_id FROM deliveries WHERE entry_id < %s ORDER BY entry_id LIMIT %s FOR UPDATE SKIP LOCKED)",
+        (floor_id, DELIVERIES_STEP),
+    )
+    return cursor.rowcount

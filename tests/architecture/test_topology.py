@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chassis import topology
-from chassis.settings import Settings
+from chassis.settings import SERVICES, Settings
 from deploy import docs
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +65,26 @@ AWAITED = {"status.favourited", "status.mentioned"}
 def test_every_event_is_caused_by_one_service_and_every_caused_event_exists() -> None:
     caused = [event for events in events_by_service().values() for event in events]
     assert sorted(caused) == sorted(topology.EVENTS.keys() - (AWAITED - set(caused)))
+
+
+def chores_in(source: str) -> Iterator[str]:
+    """The chores that a module has repeated, by `repeat(name, …)`; others than literals are refused."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "repeat":
+            name = node.args[0]
+            if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
+                raise TypeError(f"line {node.lineno}: the name of the chore is not a literal")
+            yield name.value
+
+
+def test_every_chore_is_done_by_whose_it_is_and_no_other_is() -> None:
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in (*sorted((ROOT / "services").rglob("*.py")), ROOT / "chassis/process.py"):
+        service = "" if path.parent.name == "chassis" else path.relative_to(ROOT / "services").parts[0]
+        for name in chores_in(path.read_text("utf-8")):
+            found[name].append(service)
+    assert found == {chore.name: [chore.service] for chore in topology.CHORES.values()}
+    assert {chore.service for chore in topology.CHORES.values()} <= {"", *SERVICES}
 
 
 def test_exactly_the_producers_cause_events() -> None:

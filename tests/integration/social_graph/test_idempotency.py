@@ -137,7 +137,7 @@ async def test_housekeeping_deletes_old_keys(graph: Graph, pool: Pool, sql: Sql)
     for number in range(5):
         await ask(graph, 1, 10 + number, f"k{number}")
     sql.run("UPDATE claims SET created_at = now() - interval '25 hours' WHERE request_id < 'k3'")
-    async with repeat(delete_expired, pool, interval_seconds=0.01):
+    async with repeat("claims.forget", delete_expired, pool, interval_seconds=0.01):
         async with asyncio.timeout(SECONDS):
             while len(sql.rows("SELECT FROM claims")) > 2:
                 await asyncio.sleep(0.01)
@@ -153,6 +153,6 @@ async def test_a_chore_that_fails_is_tried_again(pool: Pool) -> None:
         tries.put_nowait(1)
         raise NotFound("no")
 
-    async with repeat(fail, pool, interval_seconds=0.01), asyncio.timeout(SECONDS):
+    async with repeat("claims.forget", fail, pool, interval_seconds=0.01), asyncio.timeout(SECONDS):
         for _ in range(3):
             await tries.get()

@@ -1,12 +1,18 @@
 """What operators do to home timelines: look, verify, repair, push anew, trim; and readers who notice none of it."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 from kodama.timeline.v1 import timeline_service_pb2 as pb
 
 from chassis.caller import OPERATOR, Signer
+from chassis.database import make_pool
 from chassis.errors import InvalidField, NotFound
+from chassis.housekeeping import repeat
 from chassis.rpc import call
 from services.cli.timeline_command import describe
+from services.timeline.retention import Retention
 from tests.world import World
 
 
@@ -116,10 +122,12 @@ async def test_rebuild_pushes_anew_and_readers_notice_nothing(world: World) -> N
         await call(world.timelines.RebuildHome, stranger, _operator(world), timeout_seconds=20)
 
 
-async def test_trimming_drops_old_partitions_and_scrolling_goes_on(world: World) -> None:
-    bob, ann = await _reader_and_author(world)
+async def _old_entry(world: World, bob: int, ann: int) -> int:
+    """Have a post of 50 days ago be stored as one that was pushed then; return its id."""
     old = await world.post(ann, "old")
+    await world.drain()
     long_ago = old - ((50 * 86_400_000) << 16)
+    world.query("DELETE FROM timeline.entries RETURNING 1")
     world.query("UPDATE status.statuses SET id = %s WHERE id = %s RETURNING 1", long_ago, old)
     world.query("UPDATE timeline.retention SET floor_id = 0 RETURNING 1")
     week = (7 * 86_400_000) << 16
@@ -131,6 +139,12 @@ async def test_trimming_drops_old_partitions_and_scrolling_goes_on(world: World)
     world.query("UPDATE timeline.homes SET pushed_from = 0 RETURNING 1")
     world.query("INSERT INTO timeline.entries VALUES (%s, %s, %s) RETURNING 1", bob, long_ago, ann)
     world.query("INSERT INTO timeline.deliveries VALUES (%s) RETURNING 1", long_ago)
+    return long_ago
+
+
+async def test_trimming_drops_old_partitions_and_scrolling_goes_on(world: World) -> None:
+    bob, ann = await _reader_and_author(world)
+    long_ago = await _old_entry(world, bob, ann)
     new = await world.post(ann, "new")
     await world.drain()
     assert await world.home(bob) == [new, long_ago]
@@ -143,3 +157,33 @@ async def test_trimming_drops_old_partitions_and_scrolling_goes_on(world: World)
     assert (await _trim(world, 30)).dropped_partitions == 0
     with pytest.raises(InvalidField, match="keep_days"):
         await _trim(world, 1)
+
+
+async def test_old_entries_go_by_themselves_though_several_processes_see_to_it(world: World) -> None:
+    bob, ann = await _reader_and_author(world)
+    long_ago = await _old_entry(world, bob, ann)
+    url = world.settings.service_database_url("timeline")
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            pool = await stack.enter_async_context(make_pool(url, size=2, application="test"))
+            trim_step = Retention(pool, keep_days=30).trim_step
+            await stack.enter_async_context(repeat("entries.trim", trim_step, pool, interval_seconds=0.01))
+        async with asyncio.timeout(20):
+            while not world.query("SELECT 1 FROM timeline.chores WHERE name = 'entries.trim' AND done_at IS NOT NULL"):
+                await asyncio.sleep(0.01)
+    assert world.query("SELECT last_error FROM timeline.chores WHERE name = 'entries.trim'") == [("",)]
+    assert world.pushed(bob) == []
+    assert world.query("SELECT count(*) FROM timeline.deliveries WHERE entry_id = %s", long_ago) == [(0,)]
+    assert await world.home(bob) == [long_ago]
+
+
+async def test_partitions_ahead_come_by_themselves(world: World) -> None:
+    dropped = world.query(
+        "SELECT max(inhrelid::regclass::text) FROM pg_inherits WHERE inhparent = 'timeline.entries'::regclass"
+    )[0][0]
+    world.query(f"DROP TABLE {dropped}; SELECT 1")
+    async with make_pool(world.settings.service_database_url("timeline"), size=2, application="test") as pool:
+        prepare_step = Retention(pool, keep_days=30).prepare_step
+        async with repeat("entries.prepare", prepare_step, pool, interval_seconds=0.01), asyncio.timeout(20):
+            while not world.query("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", dropped):
+                await asyncio.sleep(0.01)
