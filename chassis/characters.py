@@ -14,7 +14,7 @@ MAX_MARKS_BEFORE_COMPOSITION = 30
 """The bound of the Stream-Safe Text Format (Unicode Standard Annex 15). Normalisation sorts the marks of one character with
 quadratic work: fifty thousand of them would hold a process for more than a second."""
 
-_URL = regex.compile(r"https?://[^\s<>\"]+", regex.IGNORECASE)
+URL = regex.compile(r"https?://[^\s<>\"]+", regex.IGNORECASE)
 _CLUSTER = regex.compile(r"\X")
 _CONTROLS = regex.compile(r"[\x01-\x09\x0B-\x1F\x7F-\x9F\u2028\u2029]")
 _UNSORTABLE_FLOOD = regex.compile(rf"\p{{M}}{{{MAX_MARKS_BEFORE_COMPOSITION + 1}}}")
@@ -48,8 +48,8 @@ def clean(text: str) -> str:
 
 def count(text: str) -> int:
     """Return how many characters clean text has: grapheme clusters, with every address as 23."""
-    urls = len(_URL.findall(text))
-    return len(_CLUSTER.findall(_URL.sub("", text))) + urls * URL_LENGTH
+    urls = len(URL.findall(text))
+    return len(_CLUSTER.findall(URL.sub("", text))) + urls * URL_LENGTH
 
 
 def is_blank(text: str) -> bool:

@@ -104,10 +104,15 @@ class World:
         request = graph_pb.UnblockRequest(account_id=account_id, target_id=target_id)
         await call(self.graph.Unblock, request, self._gateway, timeout_seconds=SECONDS)
 
-    async def post(self, account_id: int, text: str = "こんにちは", visibility: int = 0) -> int:
+    async def post(
+        self, account_id: int, text: str = "こんにちは", visibility: int = 0, in_reply_to_id: int = 0
+    ) -> int:
         """Post a status; return its id."""
         request = status_pb.CreateStatusRequest(
-            account_id=account_id, text=text, visibility=status_pb2.Visibility.ValueType(visibility)
+            account_id=account_id,
+            text=text,
+            visibility=status_pb2.Visibility.ValueType(visibility),
+            in_reply_to_id=in_reply_to_id,
         )
         answer = await call(self.statuses.CreateStatus, request, self._gateway, timeout_seconds=SECONDS)
         return answer.status.id
@@ -127,6 +132,13 @@ class World:
         """Delete a status."""
         request = status_pb.DeleteStatusRequest(account_id=account_id, status_id=status_id)
         await call(self.statuses.DeleteStatus, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def narrow(self, account_id: int, status_id: int, visibility: int) -> None:
+        """Narrow who may see a status."""
+        request = status_pb.UpdateStatusRequest(
+            account_id=account_id, status_id=status_id, visibility=status_pb2.Visibility.ValueType(visibility)
+        )
+        await call(self.statuses.UpdateStatus, request, self._gateway, timeout_seconds=SECONDS)
 
     async def home(
         self, account_id: int, *, limit: int = 40, max_id: int = 0, min_id: int = 0, since_id: int = 0
@@ -153,11 +165,13 @@ class World:
                 UNION SELECT friend_id FROM social_graph.friendships WHERE account_id = %s
             )
             SELECT s.id FROM status.statuses AS s JOIN authors ON authors.id = s.account_id
+            WHERE s.visibility <> 4 OR s.account_id = %s
             UNION ALL
             SELECT b.id FROM blog.blog_entries AS b JOIN authors ON authors.id = b.account_id
             WHERE b.visibility <> 4 OR b.account_id = %s
             ORDER BY 1 DESC
             """,
+            account_id,
             account_id,
             account_id,
             account_id,

@@ -253,7 +253,7 @@ def account_service(servicer: AccountServicer) -> Service:
         callers={
             "CreateAccount": frozenset({caller.GATEWAY}),
             "BatchGetAccounts": frozenset({caller.GATEWAY, caller.SOCIAL_GRAPH, caller.OPERATOR}),
-            "BatchFindAccounts": frozenset({caller.GATEWAY, caller.OPERATOR}),
+            "BatchFindAccounts": frozenset({caller.GATEWAY, caller.STATUS, caller.OPERATOR}),
             "BatchImportAccounts": operator,
             "CountAccounts": operator | {caller.GATEWAY},
             "ListAccounts": operator,

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from kodama.account.v1 import account_service_pb2 as account_pb
+from kodama.account.v1 import account_service_pb2_grpc as account_pb_grpc
 from kodama.social_graph.v1 import social_graph_service_pb2 as pb
 from kodama.social_graph.v1 import social_graph_service_pb2_grpc as pb_grpc
 
@@ -10,6 +12,7 @@ from chassis.rpc import call
 from services.status.domain import Relation
 
 RELATE_SECONDS = 2
+FIND_SECONDS = 2
 
 
 class SocialGraph:
@@ -32,3 +35,20 @@ class SocialGraph:
             )
             for relationship in response.relationships
         }
+
+
+class Accounts:
+    """Asks account who the members are whom a text mentions."""
+
+    def __init__(self, stub: "account_pb_grpc.AccountServiceAsyncStub", signer: caller.Signer) -> None:
+        self._stub = stub
+        self._signer = signer
+
+    async def find(self, handles: Sequence[str]) -> dict[str, int]:
+        """Return handle → id of those who exist, in the same order. Raises Unavailable where account does not answer."""
+        if not handles:
+            return {}
+        request = account_pb.BatchFindAccountsRequest(handles=handles)
+        response = await call(self._stub.BatchFindAccounts, request, self._signer, timeout_seconds=FIND_SECONDS)
+        found = {account.handle: account.id for account in response.accounts}
+        return {handle: found[handle] for handle in handles if handle in found}

@@ -1,45 +1,70 @@
 """Use case: post and delete statuses."""
 
+from dataclasses import replace
+
 from chassis.database import Pool, connection
 from chassis.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, NotFound
 from chassis.idempotency import Write
 from chassis.ledger import Bell
 from services.status import store
-from services.status.domain import NewStatus, Status
+from services.status.clients import Accounts
+from services.status.domain import NewStatus, Status, check_mentions
+from services.status.reading import Reading
 
 
 class Posting:
-    """Changes statuses; a change and the work that it causes commit in one statement."""
+    """Changes statuses; a change and the work that it causes commit together.
 
-    def __init__(self, pool: Pool, bell: Bell) -> None:
+    `domain` is this network's, as it stands behind a second @ in a mention.
+    """
+
+    def __init__(self, pool: Pool, bell: Bell, accounts: Accounts, reading: Reading, *, domain: str) -> None:
         self._pool = pool
         self._bell = bell
+        self._accounts = accounts
+        self._reading = reading
+        self._domain = domain
 
     async def post(self, new: NewStatus) -> Status:
         """Post a status, or return what the same idempotency key has posted.
 
-        Raises IdempotencyKeyReused where it came with another body, FailedPrecondition where what it posted is deleted, Conflict
-        while another call under the same key is posting.
+        Raises IdempotencyKeyReused where it came with another body, FailedPrecondition where what it posted is deleted, NotFound where
+        the author may not see what they reply to, InvalidField where it mentions too many, Conflict while another call under the same key
+        is posting.
         """
+        addressed = await self._address(new)
         async with connection(self._pool) as conn:
-            status = await store.insert_status(conn, new)
+            status = await store.insert_status(conn, addressed) if addressed is not None else None
             if status is not None:
                 self._bell.ring()
                 return status
-            claim = await store.find_claim(conn, new.account_id, new.request_id)
+            claim = await store.find_claim(conn, new.account_id, new.request_id) if new.request_id else None
+            if claim is None and (addressed is None or not new.request_id):
+                raise NotFound("There is no such status to reply to.", resource="status", field="in_reply_to_id")
             if claim is None:
                 raise Conflict("The same request is still running; please ask again in a moment.")
             if claim.made_id is None or claim.fingerprint != new.fingerprint:
                 raise IdempotencyKeyReused("This idempotency key has been used for another request.")
-            posted = await store.list_statuses(conn, [claim.made_id])
+            posted = await store.list_statuses(conn, new.account_id, [claim.made_id])
         if not posted:
             raise FailedPrecondition("The status that this idempotency key posted has been deleted.")
         return posted[0]
 
+    async def _address(self, new: NewStatus) -> NewStatus | None:
+        """Return a status with whom it mentions and replies to; None where there is nothing that its author could reply to."""
+        mentioned = await self._accounts.find(check_mentions(new.text, self._domain))
+        if not new.in_reply_to_id:
+            return replace(new, mentioned=mentioned)
+        for parent in await self._reading.visible(new.account_id, [new.in_reply_to_id]):
+            return replace(new, mentioned=mentioned, in_reply_to_account_id=parent.account_id)
+        return None
+
     async def delete(self, write: Write, account_id: int, status_id: int) -> Status:
         """Delete an own status and return what it was. Raises NotFound for others' and unknown ones."""
-        status = await store.delete_status(await write.begin(), account_id, status_id)
+        conn = await write.begin()
+        status = await store.lock_status(conn, account_id, status_id)
         if status is None:
             raise NotFound("There is no such status of yours.", resource="status")
+        await store.delete_status(conn, status)
         write.ring(self._bell)
         return status

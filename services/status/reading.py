@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from chassis.database import Pool, connection
+from chassis.errors import NotFound
 from chassis.paging import Page
-from services.status import store
+from services.status import revision_store, store
 from services.status.clients import SocialGraph
-from services.status.domain import Status, Visibility, may_see, may_stand_on_home
+from services.status.domain import Revision, Status, may_see, may_stand_on_home, seen_visibilities
 from services.status.store import StatusCount
 
 
@@ -19,42 +20,65 @@ class Reading:
 
     async def visible(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
         """Return those that exist and the viewer may see, in no order."""
-        statuses = await self._load(status_ids)
+        statuses = await self._load(viewer_id, status_ids)
         relations = await self._social_graph.relate(viewer_id, [status.account_id for status in statuses])
-        return [
-            status
-            for status in statuses
-            if may_see(viewer_id, status.account_id, status.visibility, relations.get(status.account_id))
-        ]
+        return [status for status in statuses if may_see(viewer_id, status, relations.get(status.account_id))]
+
+    async def shown(self, viewer_id: int, status_id: int) -> Status:
+        """Return one. Raises NotFound where it does not exist or the viewer may not see it."""
+        for status in await self.visible(viewer_id, [status_id]):
+            return status
+        raise NotFound("There is no such status.", resource="status")
 
     async def on_home(self, viewer_id: int, status_ids: Sequence[int]) -> list[int]:
         """Return the ids of those that may stand on the viewer's home timeline now, in no order."""
-        statuses = await self._load(status_ids)
+        statuses = await self._load(viewer_id, status_ids)
         relations = await self._social_graph.relate(viewer_id, [status.account_id for status in statuses])
         return [
-            status.id
-            for status in statuses
-            if may_stand_on_home(viewer_id, status.account_id, relations.get(status.account_id))
+            status.id for status in statuses if may_stand_on_home(viewer_id, status, relations.get(status.account_id))
         ]
 
-    async def of_account(self, viewer_id: int, account_id: int, page: Page) -> list[Status]:
+    async def of_account(
+        self, viewer_id: int, account_id: int, page: Page, *, exclude_replies: bool = False
+    ) -> list[Status]:
         """Return a page of an account's statuses that the viewer may see, newest first."""
         relations = await self._social_graph.relate(viewer_id, [account_id])
-        relation = relations.get(account_id)
-        seen = [visibility for visibility in Visibility if may_see(viewer_id, account_id, visibility, relation)]
-        if not seen:
+        visibilities = seen_visibilities(viewer_id, account_id, relations.get(account_id))
+        if visibilities is None:
             return []
         async with connection(self._pool) as conn:
-            return await store.list_account_statuses(conn, account_id, [visibility.value for visibility in seen], page)
+            status_ids = await store.list_account_status_ids(
+                conn,
+                account_id,
+                page,
+                visibilities=visibilities,
+                mentioning=viewer_id,
+                exclude_replies=exclude_replies,
+            )
+            statuses = await store.list_statuses(conn, viewer_id, status_ids) if status_ids else []
+        shown = [status for status in statuses if may_see(viewer_id, status, relations.get(account_id))]
+        return sorted(shown, key=lambda status: status.id, reverse=True)
 
-    async def pull(self, author_ids: Sequence[int], page: Page) -> list[tuple[int, int]]:
+    async def revisions(self, viewer_id: int, status_id: int) -> tuple[Status, list[Revision]]:
+        """Return a status, and what it said before and says now, oldest first. Raises NotFound."""
+        status = await self.shown(viewer_id, status_id)
+        async with connection(self._pool) as conn:
+            former = await revision_store.list_revisions(conn, status.account_id, status_id)
+        since = status.edited_at_ms or status.created_at_ms
+        now = Revision(status.text, status.mentioned_ids, status.mentioned_handles, since)
+        return status, [*(one for one in former if one.created_at_ms < since), now]
+
+    async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[tuple[int, int]]:
         """Return (id, author) of a page of these authors' statuses, newest first; the caller knows that they are friends."""
         async with connection(self._pool) as conn:
-            return await store.pull_statuses(conn, sorted(set(author_ids)), page)
+            return await store.pull_statuses(conn, viewer_id, sorted(set(author_ids)), page)
 
     async def published(self, status_ids: Sequence[int]) -> list[tuple[int, int]]:
-        """Return (id, author) of those that exist; all visibilities go to friends' home timelines."""
-        return [(status.id, status.account_id) for status in await self._load(status_ids)]
+        """Return (id, author) of those that exist and go to friends' home timelines: all but direct ones."""
+        if not status_ids:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.list_published(conn, status_ids)
 
     async def counts(self, account_ids: Sequence[int]) -> list[StatusCount]:
         """Return how many statuses each account has."""
@@ -66,8 +90,8 @@ class Reading:
         async with connection(self._pool) as conn:
             return await store.count_all(conn)
 
-    async def _load(self, status_ids: Sequence[int]) -> list[Status]:
+    async def _load(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
         if not status_ids:
             return []
         async with connection(self._pool) as conn:
-            return await store.list_statuses(conn, status_ids)
+            return await store.list_statuses(conn, viewer_id, status_ids)

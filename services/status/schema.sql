@@ -38,6 +38,13 @@ CREATE TABLE claims (
     CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
 );
 
+CREATE TABLE favourites (
+    status_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    author_id bigint NOT NULL,
+    id bigint NOT NULL
+);
+
 CREATE SEQUENCE id_sequence
     START WITH 1
     INCREMENT BY 1
@@ -70,14 +77,38 @@ ALTER TABLE ledger ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE revisions (
+    account_id bigint NOT NULL,
+    status_id bigint NOT NULL,
+    version integer NOT NULL,
+    text text NOT NULL,
+    mentioned_ids bigint[] NOT NULL,
+    mentioned_handles text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT revisions_check CHECK ((cardinality(mentioned_handles) = cardinality(mentioned_ids))),
+    CONSTRAINT revisions_mentioned_ids_check CHECK ((cardinality(mentioned_ids) <= 20)),
+    CONSTRAINT revisions_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 1000)) AND (octet_length(text) <= 4000)))
+);
+
 CREATE TABLE statuses (
     account_id bigint NOT NULL,
     id bigint NOT NULL,
     text text NOT NULL,
     visibility smallint NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    in_reply_to_account_id bigint,
+    in_reply_to_id bigint,
+    mentioned_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    mentioned_handles text[] DEFAULT '{}'::text[] NOT NULL,
+    edited_at timestamp with time zone,
+    replies_count integer DEFAULT 0 NOT NULL,
+    favourites_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT statuses_favourites_count_check CHECK ((favourites_count >= 0)),
+    CONSTRAINT statuses_in_reply_to_check CHECK (((in_reply_to_id IS NULL) = (in_reply_to_account_id IS NULL))),
+    CONSTRAINT statuses_mentions_check CHECK (((cardinality(mentioned_ids) = cardinality(mentioned_handles)) AND (cardinality(mentioned_ids) <= 20))),
+    CONSTRAINT statuses_replies_count_check CHECK ((replies_count >= 0)),
     CONSTRAINT statuses_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 1000)) AND (octet_length(text) <= 4000))),
-    CONSTRAINT statuses_visibility_check CHECK (((visibility >= 1) AND (visibility <= 3)))
+    CONSTRAINT statuses_visibility_check CHECK (((visibility >= 1) AND (visibility <= 4)))
 );
 
 ALTER TABLE ONLY chores
@@ -86,16 +117,39 @@ ALTER TABLE ONLY chores
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
 
+ALTER TABLE ONLY favourites
+    ADD CONSTRAINT favourites_pkey PRIMARY KEY (status_id, account_id);
+
 ALTER TABLE ONLY ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY revisions
+    ADD CONSTRAINT revisions_pkey PRIMARY KEY (account_id, status_id, version);
 
 ALTER TABLE ONLY statuses
     ADD CONSTRAINT statuses_pkey PRIMARY KEY (account_id, id);
 
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
+CREATE INDEX favourites_by_account ON favourites USING btree (account_id, id);
+
+CREATE INDEX favourites_by_status ON favourites USING btree (status_id, id);
+
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
 CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
 
 CREATE INDEX statuses_by_id ON statuses USING btree (id);
+
+CREATE INDEX statuses_by_parent ON statuses USING btree (in_reply_to_id, id) WHERE (in_reply_to_id IS NOT NULL);
+
+CREATE INDEX statuses_direct ON statuses USING btree (account_id, id) WHERE (visibility = 4);
+
+ALTER TABLE ONLY favourites
+    ADD CONSTRAINT favourites_author_id_status_id_fkey FOREIGN KEY (author_id, status_id) REFERENCES statuses(account_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY revisions
+    ADD CONSTRAINT revisions_account_id_status_id_fkey FOREIGN KEY (account_id, status_id) REFERENCES statuses(account_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY statuses
+    ADD CONSTRAINT statuses_in_reply_to_fkey FOREIGN KEY (in_reply_to_account_id, in_reply_to_id) REFERENCES statuses(account_id, id);

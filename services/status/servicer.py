@@ -1,5 +1,6 @@
 """The RPCs of StatusService: requests into the domain's words and back, no rules, no SQL."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -7,12 +8,16 @@ from kodama.status.v1 import status_pb2, status_service_pb2_grpc
 from kodama.status.v1 import status_service_pb2 as pb
 
 from chassis import caller, ids
+from chassis.errors import InvalidField
 from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of
 from chassis.rpc import Service, method_names, require_batch
-from services.status.domain import Status, check_new_status
+from services.status.domain import Status, check_new_status, check_text, check_visibility
+from services.status.editing import Editing
+from services.status.favouriting import Favouriting
 from services.status.posting import Posting
 from services.status.reading import Reading
+from services.status.threads import Threads
 
 MAX_BATCH = 1000
 MAX_AUTHORS = 5000
@@ -22,14 +27,27 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     """Translates between kodama.status.v1 and the use cases."""
 
-    def __init__(self, writes: Writes, posting: Posting, reading: Reading) -> None:
+    def __init__(
+        self,
+        writes: Writes,
+        posting: Posting,
+        editing: Editing,
+        favouriting: Favouriting,
+        threads: Threads,
+        reading: Reading,
+    ) -> None:
         self.writes = writes
         self._posting = posting
+        self._editing = editing
+        self._favouriting = favouriting
+        self._threads = threads
         self._reading = reading
 
     async def CreateStatus(self, request: pb.CreateStatusRequest, context: Context) -> pb.CreateStatusResponse:
         """Post a status."""
-        new = check_new_status(request.account_id, request.text, request.visibility, request.request_id)
+        new = check_new_status(
+            request.account_id, request.text, request.visibility, request.request_id, request.in_reply_to_id
+        )
         return pb.CreateStatusResponse(status=_to_proto(await self._posting.post(new)))
 
     @once(pb.DeleteStatusResponse)
@@ -37,6 +55,84 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         """Delete an own status."""
         deleted = await self._posting.delete(write, request.account_id, request.status_id)
         return pb.DeleteStatusResponse(status=_to_proto(deleted))
+
+    @once(pb.UpdateStatusResponse)
+    async def UpdateStatus(self, request: pb.UpdateStatusRequest, write: Write) -> pb.UpdateStatusResponse:
+        """Edit or narrow an own status."""
+        updated = await self._editing.update(
+            write,
+            request.account_id,
+            request.status_id,
+            text=check_text(request.text) if request.HasField("text") else None,
+            visibility=check_visibility(request.visibility),
+        )
+        return pb.UpdateStatusResponse(status=_to_proto(updated))
+
+    @once(pb.FavouriteStatusResponse)
+    async def FavouriteStatus(self, request: pb.FavouriteStatusRequest, write: Write) -> pb.FavouriteStatusResponse:
+        """Favour a status."""
+        status = await self._favouriting.favourite(write, _member(request.account_id), request.status_id)
+        return pb.FavouriteStatusResponse(status=_to_proto(status))
+
+    @once(pb.UnfavouriteStatusResponse)
+    async def UnfavouriteStatus(
+        self, request: pb.UnfavouriteStatusRequest, write: Write
+    ) -> pb.UnfavouriteStatusResponse:
+        """Favour a status no more."""
+        status = await self._favouriting.unfavourite(write, _member(request.account_id), request.status_id)
+        return pb.UnfavouriteStatusResponse(status=_to_proto(status))
+
+    async def ListFavouriteStatuses(
+        self, request: pb.ListFavouriteStatusesRequest, context: Context
+    ) -> pb.ListFavouriteStatusesResponse:
+        """Return a page of what a member favours."""
+        window = page_of(request.window, default=20, maximum=40)
+        statuses, page = await self._favouriting.of_account(_member(request.account_id), window)
+        return pb.ListFavouriteStatusesResponse(
+            statuses=[_to_proto(status) for status in statuses],
+            newest_favourite_id=page.newest_id,
+            oldest_favourite_id=page.oldest_id,
+            is_end=page.is_end,
+        )
+
+    async def ListStatusFavourites(
+        self, request: pb.ListStatusFavouritesRequest, context: Context
+    ) -> pb.ListStatusFavouritesResponse:
+        """Return a page of who favours a status."""
+        window = page_of(request.window, default=40, maximum=80)
+        page = await self._favouriting.of_status(request.viewer_id, request.status_id, window)
+        return pb.ListStatusFavouritesResponse(
+            favourites=[
+                status_pb2.Favourite(id=one.id, status_id=one.status_id, account_id=one.account_id)
+                for one in page.favourites
+            ],
+            newest_favourite_id=page.newest_id,
+            oldest_favourite_id=page.oldest_id,
+            is_end=page.is_end,
+        )
+
+    async def GetContext(self, request: pb.GetContextRequest, context: Context) -> pb.GetContextResponse:
+        """Return the thread around a status."""
+        ancestors, descendants = await self._threads.around(request.viewer_id, request.status_id)
+        return pb.GetContextResponse(
+            ancestors=[_to_proto(status) for status in ancestors],
+            descendants=[_to_proto(status) for status in descendants],
+        )
+
+    async def ListRevisions(self, request: pb.ListRevisionsRequest, context: Context) -> pb.ListRevisionsResponse:
+        """Return what a status said before and says now."""
+        status, revisions = await self._reading.revisions(request.viewer_id, request.status_id)
+        return pb.ListRevisionsResponse(
+            status=_to_proto(status),
+            revisions=[
+                status_pb2.Revision(
+                    text=one.text,
+                    mentions=_mentions(one.mentioned_ids, one.mentioned_handles),
+                    created_at_ms=one.created_at_ms,
+                )
+                for one in revisions
+            ],
+        )
 
     async def BatchGetStatuses(
         self, request: pb.BatchGetStatusesRequest, context: Context
@@ -51,7 +147,9 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     ) -> pb.ListAccountStatusesResponse:
         """Return a page of a profile."""
         page = page_of(request.window, default=20, maximum=40)
-        statuses = await self._reading.of_account(request.viewer_id, request.account_id, page)
+        statuses = await self._reading.of_account(
+            request.viewer_id, request.account_id, page, exclude_replies=request.exclude_replies
+        )
         return pb.ListAccountStatusesResponse(statuses=[_to_proto(status) for status in statuses])
 
     async def BatchCountStatuses(
@@ -80,13 +178,14 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     async def PullStatuses(self, request: pb.PullStatusesRequest, context: Context) -> pb.PullStatusesResponse:
         """Return the newest of many authors."""
         require_batch("author_ids", request.author_ids, MAX_AUTHORS)
-        pulled = await self._reading.pull(request.author_ids, page_of(request.window, default=1000, maximum=1000))
+        page = page_of(request.window, default=1000, maximum=1000)
+        pulled = await self._reading.pull(request.viewer_id, request.author_ids, page)
         return pb.PullStatusesResponse(statuses=[pb.PublishedStatus(status_id=i, author_id=a) for i, a in pulled])
 
     async def BatchGetPublishedStatuses(
         self, request: pb.BatchGetPublishedStatusesRequest, context: Context
     ) -> pb.BatchGetPublishedStatusesResponse:
-        """Return who wrote those that exist."""
+        """Return who wrote those that exist and go to friends' home timelines."""
         require_batch("status_ids", request.status_ids, MAX_BATCH)
         published = await self._reading.published(request.status_ids)
         return pb.BatchGetPublishedStatusesResponse(
@@ -102,7 +201,27 @@ def _to_proto(status: Status) -> status_pb2.Status:
         visibility=status_pb2.Visibility.ValueType(status.visibility),
         created_at_ms=status.created_at_ms,
         version=status.version,
+        edited_at_ms=status.edited_at_ms,
+        in_reply_to_id=status.in_reply_to_id,
+        in_reply_to_account_id=status.in_reply_to_account_id,
+        mentions=_mentions(status.mentioned_ids, status.mentioned_handles),
+        replies_count=status.replies_count,
+        favourites_count=status.favourites_count,
+        is_favourited=status.is_favourited,
     )
+
+
+def _mentions(account_ids: Sequence[int], handles: Sequence[str]) -> list[status_pb2.Mention]:
+    return [
+        status_pb2.Mention(account_id=account_id, handle=handle)
+        for account_id, handle in zip(account_ids, handles, strict=True)
+    ]
+
+
+def _member(account_id: int) -> int:
+    if account_id <= 0:
+        raise InvalidField("account_id", "Only a member can do this.")
+    return account_id
 
 
 def status_service(servicer: StatusServicer) -> Service:
@@ -115,6 +234,13 @@ def status_service(servicer: StatusServicer) -> Service:
         callers={
             "CreateStatus": gateway | {caller.OPERATOR},
             "DeleteStatus": gateway,
+            "UpdateStatus": gateway,
+            "FavouriteStatus": gateway,
+            "UnfavouriteStatus": gateway,
+            "ListFavouriteStatuses": gateway,
+            "ListStatusFavourites": gateway,
+            "GetContext": gateway,
+            "ListRevisions": gateway,
             "BatchGetStatuses": gateway | timeline,
             "ListAccountStatuses": gateway,
             "BatchCountStatuses": gateway,

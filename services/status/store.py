@@ -9,7 +9,7 @@ from chassis import topology
 from chassis.database import Connection
 from chassis.ids import Kind
 from chassis.paging import Page
-from services.status.domain import NewStatus, Status
+from services.status.domain import OPEN, NewStatus, Status, Visibility
 
 
 @dataclass(frozen=True)
@@ -30,45 +30,89 @@ class StatusCount:
 
 
 async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
-    """Insert a status, its idempotency key and its work in one statement; None where the key was used within a day, or is just now."""
-    async with conn.cursor(row_factory=class_row(Status)) as cursor:
-        await cursor.execute(
-            """
-            WITH made AS MATERIALIZED (
-                SELECT next_id(%(kind)s) AS id WHERE %(request_id)s = '' OR try_claim(%(account_id)s, %(request_id)s)
-            ),
-            claimed AS (
-                INSERT INTO claims AS k (account_id, request_id, fingerprint, made_id)
-                SELECT %(account_id)s, %(request_id)s, %(fingerprint)s, id FROM made WHERE %(request_id)s <> ''
-                ON CONFLICT (account_id, request_id) DO UPDATE
-                SET fingerprint = excluded.fingerprint, answer = NULL, made_id = excluded.made_id, created_at = now()
-                WHERE k.created_at < now() - interval '1 day'
-                RETURNING made_id
-            ),
-            posted AS (
-                INSERT INTO statuses (account_id, id, text, visibility)
-                SELECT %(account_id)s, id, %(text)s, %(visibility)s FROM made
-                WHERE %(request_id)s = '' OR EXISTS (SELECT FROM claimed)
-                RETURNING id, account_id, text, visibility, version
-            ),
-            work AS (
-                INSERT INTO ledger (task, queue, payload)
-                SELECT t.task, t.queue, jsonb_build_object('entry_id', posted.id, 'author_id', posted.account_id)
-                FROM posted, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+    """Insert a status, its idempotency key and its work in one statement, and count it among its parent's replies.
+
+    None where the key was used within a day or is just now, and where the parent is gone. The parent is locked before the id is made,
+    so that it cannot be deleted meanwhile and replies have greater ids than what they reply to.
+    """
+    cursor = await conn.execute(
+        """
+        WITH parent AS MATERIALIZED (
+            SELECT account_id, id FROM statuses
+            WHERE account_id = %(parent_account_id)s AND id = %(parent_id)s FOR NO KEY UPDATE
+        ),
+        made AS MATERIALIZED (
+            SELECT next_id(%(kind)s) AS id
+            WHERE (%(parent_id)s::bigint IS NULL OR EXISTS (SELECT FROM parent))
+                AND (%(request_id)s = '' OR try_claim(%(account_id)s, %(request_id)s))
+        ),
+        claimed AS (
+            INSERT INTO claims AS k (account_id, request_id, fingerprint, made_id)
+            SELECT %(account_id)s, %(request_id)s, %(fingerprint)s, id FROM made WHERE %(request_id)s <> ''
+            ON CONFLICT (account_id, request_id) DO UPDATE
+            SET fingerprint = excluded.fingerprint, answer = NULL, made_id = excluded.made_id, created_at = now()
+            WHERE k.created_at < now() - interval '1 day'
+            RETURNING made_id
+        ),
+        posted AS (
+            INSERT INTO statuses (
+                account_id, id, text, visibility,
+                in_reply_to_account_id, in_reply_to_id, mentioned_ids, mentioned_handles
             )
-            SELECT id, account_id, text, visibility, version FROM posted
-            """,
-            {
-                "kind": Kind.STATUS.value,
-                "account_id": new.account_id,
-                "request_id": new.request_id,
-                "fingerprint": new.fingerprint,
-                "text": new.text,
-                "visibility": new.visibility.value,
-                **topology.tasks_of("status.published"),
-            },
+            SELECT %(account_id)s, id, %(text)s, %(visibility)s, %(parent_account_id)s::bigint, %(parent_id)s::bigint,
+                %(mentioned_ids)s::bigint[], %(mentioned_handles)s::text[]
+            FROM made
+            WHERE %(request_id)s = '' OR EXISTS (SELECT FROM claimed)
+            RETURNING id
+        ),
+        counted AS (
+            UPDATE statuses SET replies_count = replies_count + 1 FROM posted, parent
+            WHERE %(is_counted)s AND statuses.account_id = parent.account_id AND statuses.id = parent.id
+        ),
+        work AS (
+            INSERT INTO ledger (task, queue, payload)
+            SELECT t.task, t.queue, jsonb_build_object('entry_id', posted.id, 'author_id', %(account_id)s::bigint)
+            FROM posted, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+        ),
+        notices AS (
+            INSERT INTO ledger (task, queue, payload)
+            SELECT t.task, t.queue, jsonb_build_object(
+                'account_id', notified.id, 'from_id', %(account_id)s::bigint, 'status_id', posted.id
+            )
+            FROM posted, unnest(%(notified)s::bigint[]) AS notified(id),
+                unnest(%(notice_tasks)s::text[], %(notice_queues)s::text[]) AS t(task, queue)
         )
-        return await cursor.fetchone()
+        SELECT id FROM posted
+        """,
+        {
+            "kind": Kind.STATUS.value,
+            "account_id": new.account_id,
+            "request_id": new.request_id,
+            "fingerprint": new.fingerprint,
+            "text": new.text,
+            "visibility": new.visibility.value,
+            "parent_account_id": new.in_reply_to_account_id or None,
+            "parent_id": new.in_reply_to_id or None,
+            "is_counted": new.visibility in OPEN,
+            "mentioned_ids": list(new.mentioned.values()),
+            "mentioned_handles": list(new.mentioned),
+            "notified": new.notified,
+            **_published(new.visibility),
+            **_notices(),
+        },
+    )
+    row = await cursor.fetchone()
+    return new.as_posted(row[0]) if row else None
+
+
+def _published(visibility: int) -> dict[str, list[str]]:
+    """Return the parameters of the work that a new status causes: none where it goes to nobody's home timeline."""
+    return {"tasks": [], "queues": []} if visibility == Visibility.DIRECT else topology.tasks_of("status.published")
+
+
+def _notices() -> dict[str, list[str]]:
+    """Return the parameters of the work that a mention causes."""
+    return {f"notice_{name}": values for name, values in topology.tasks_of("status.mentioned").items()}
 
 
 async def find_claim(conn: Connection, account_id: int, request_id: str) -> Claim | None:
@@ -81,74 +125,160 @@ async def find_claim(conn: Connection, account_id: int, request_id: str) -> Clai
         return await cursor.fetchone()
 
 
-async def delete_status(conn: Connection, account_id: int, status_id: int) -> Status | None:
-    """Delete an account's own status and queue its retraction in one statement; None where there is none."""
+async def lock_status(conn: Connection, account_id: int, status_id: int) -> Status | None:
+    """Lock an account's own status for a change and return it; None where there is none. Needs a transaction.
+
+    What it replies to is locked before it: whoever locks both takes them in this order, so that nobody waits in a circle.
+    """
+    await conn.execute(
+        "SELECT FROM statuses WHERE (account_id, id) = ("
+        " SELECT in_reply_to_account_id, in_reply_to_id FROM statuses WHERE account_id = %s AND id = %s"
+        ") FOR NO KEY UPDATE",
+        (account_id, status_id),
+    )
+    cursor = await conn.execute(
+        "SELECT FROM statuses WHERE account_id = %s AND id = %s FOR UPDATE", (account_id, status_id)
+    )
+    return (await list_statuses(conn, account_id, [status_id]))[0] if cursor.rowcount else None
+
+
+async def lock_shown(conn: Connection, viewer_id: int, author_id: int, status_id: int) -> Status | None:
+    """Keep a status as it is until the transaction ends and return it as a viewer stands to it; None where there is none."""
+    cursor = await conn.execute(
+        "SELECT FROM statuses WHERE account_id = %s AND id = %s FOR NO KEY UPDATE", (author_id, status_id)
+    )
+    return (await list_statuses(conn, viewer_id, [status_id]))[0] if cursor.rowcount else None
+
+
+async def delete_status(conn: Connection, status: Status) -> None:
+    """Delete a locked status and queue its retraction; what replied to it stands for itself from now on."""
+    await conn.execute(
+        """
+        WITH orphaned AS (
+            UPDATE statuses
+            SET in_reply_to_account_id = NULL, in_reply_to_id = NULL, version = version + 1
+            WHERE in_reply_to_account_id = %(account_id)s AND in_reply_to_id = %(status_id)s
+        ),
+        uncounted AS (
+            UPDATE statuses SET replies_count = replies_count - 1
+            WHERE %(was_counted)s AND account_id = %(parent_account_id)s AND id = %(parent_id)s
+        ),
+        deleted AS (
+            DELETE FROM statuses WHERE account_id = %(account_id)s AND id = %(status_id)s
+            RETURNING id, account_id
+        )
+        INSERT INTO ledger (task, queue, payload)
+        SELECT t.task, t.queue, jsonb_build_object('entry_id', deleted.id, 'author_id', deleted.account_id)
+        FROM deleted, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+        """,
+        {
+            "account_id": status.account_id,
+            "status_id": status.id,
+            "parent_account_id": status.in_reply_to_account_id,
+            "parent_id": status.in_reply_to_id,
+            "was_counted": status.visibility in OPEN,
+            **topology.tasks_of("status.deleted"),
+        },
+    )
+
+
+async def list_statuses(conn: Connection, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
+    """Return those that exist, in no order, each with whether the viewer favours it."""
     async with conn.cursor(row_factory=class_row(Status)) as cursor:
         await cursor.execute(
             """
-            WITH deleted AS (
-                DELETE FROM statuses WHERE account_id = %(account_id)s AND id = %(status_id)s
-                RETURNING id, account_id, text, visibility, version
-            ),
-            work AS (
-                INSERT INTO ledger (task, queue, payload)
-                SELECT t.task, t.queue, jsonb_build_object('entry_id', deleted.id, 'author_id', deleted.account_id)
-                FROM deleted, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
-            )
-            SELECT id, account_id, text, visibility, version FROM deleted
+            SELECT id, account_id, text, visibility, version,
+                coalesce((extract(epoch FROM edited_at) * 1000)::bigint, 0) AS edited_at_ms,
+                coalesce(in_reply_to_id, 0) AS in_reply_to_id,
+                coalesce(in_reply_to_account_id, 0) AS in_reply_to_account_id,
+                mentioned_ids, mentioned_handles, replies_count, favourites_count,
+                favourites_count > 0 AND EXISTS (
+                    SELECT FROM favourites WHERE status_id = statuses.id AND favourites.account_id = %(viewer_id)s
+                ) AS is_favourited
+            FROM statuses WHERE id = ANY(%(status_ids)s)
             """,
-            {"account_id": account_id, "status_id": status_id, **topology.tasks_of("status.deleted")},
-        )
-        return await cursor.fetchone()
-
-
-async def list_statuses(conn: Connection, status_ids: Sequence[int]) -> list[Status]:
-    """Return those that exist, in no order."""
-    async with conn.cursor(row_factory=class_row(Status)) as cursor:
-        await cursor.execute(
-            "SELECT id, account_id, text, visibility, version FROM statuses WHERE id = ANY(%s)", (list(status_ids),)
+            {"viewer_id": viewer_id, "status_ids": list(status_ids)},
         )
         return await cursor.fetchall()
 
 
-async def list_account_statuses(
-    conn: Connection, account_id: int, visibilities: Sequence[int], page: Page
-) -> list[Status]:
-    """Return a page of one account's statuses with these visibilities, newest first."""
+async def list_account_status_ids(
+    conn: Connection,
+    account_id: int,
+    page: Page,
+    *,
+    visibilities: Sequence[int],
+    mentioning: int,
+    exclude_replies: bool,
+) -> list[int]:
+    """Return the ids of a page of one account's statuses, in no order: those with these visibilities, or that mention a member."""
     newest = """
-        SELECT id, account_id, text, visibility, version FROM statuses
-        WHERE account_id = %(account_id)s AND visibility = ANY(%(visibilities)s) AND id < %(below)s AND id > %(above)s
+        SELECT id FROM statuses
+        WHERE account_id = %(account_id)s AND id < %(below)s AND id > %(above)s
+            AND (visibility = ANY(%(visibilities)s) OR %(mentioning)s = ANY(mentioned_ids))
+            AND NOT (%(exclude_replies)s AND in_reply_to_account_id IS NOT NULL AND in_reply_to_account_id <> account_id)
         ORDER BY id DESC LIMIT %(limit)s
         """
     oldest = """
-        SELECT id, account_id, text, visibility, version FROM statuses
-        WHERE account_id = %(account_id)s AND visibility = ANY(%(visibilities)s) AND id < %(below)s AND id > %(above)s
+        SELECT id FROM statuses
+        WHERE account_id = %(account_id)s AND id < %(below)s AND id > %(above)s
+            AND (visibility = ANY(%(visibilities)s) OR %(mentioning)s = ANY(mentioned_ids))
+            AND NOT (%(exclude_replies)s AND in_reply_to_account_id IS NOT NULL AND in_reply_to_account_id <> account_id)
         ORDER BY id ASC LIMIT %(limit)s
         """
-    async with conn.cursor(row_factory=class_row(Status)) as cursor:
-        await cursor.execute(
-            oldest if page.upwards else newest,
-            {"account_id": account_id, "visibilities": list(visibilities), **page.parameters()},
-        )
-        return sorted(await cursor.fetchall(), key=lambda status: status.id, reverse=True)
+    cursor = await conn.execute(
+        oldest if page.upwards else newest,
+        {
+            "account_id": account_id,
+            "visibilities": list(visibilities),
+            "mentioning": mentioning,
+            "exclude_replies": exclude_replies,
+            **page.parameters(),
+        },
+    )
+    return [status_id for (status_id,) in await cursor.fetchall()]
 
 
-async def pull_statuses(conn: Connection, author_ids: Sequence[int], page: Page) -> list[tuple[int, int]]:
-    """Return (id, author) of a page of these authors' statuses, newest first: an index range per author, then a merge."""
+async def list_published(conn: Connection, status_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (id, author) of those that exist and are for friends' home timelines, in no order."""
+    cursor = await conn.execute(
+        "SELECT id, account_id FROM statuses WHERE id = ANY(%s) AND visibility <> %s",
+        (list(status_ids), Visibility.DIRECT.value),
+    )
+    return await cursor.fetchall()
+
+
+async def pull_statuses(
+    conn: Connection, viewer_id: int, author_ids: Sequence[int], page: Page
+) -> list[tuple[int, int]]:
+    """Return (id, author) of a page of these authors' statuses, newest first, of direct ones the viewer's own only.
+
+    An index range per author, then a merge.
+    """
     newest = """
         SELECT pulled.id, pulled.account_id FROM unnest(%(author_ids)s::bigint[]) AS author(id) CROSS JOIN LATERAL (
             SELECT id, account_id FROM statuses
-            WHERE account_id = author.id AND id < %(below)s AND id > %(above)s ORDER BY id DESC LIMIT %(limit)s
+            WHERE account_id = author.id AND id < %(below)s AND id > %(above)s
+                AND (visibility <> %(direct)s OR account_id = %(viewer_id)s)
+            ORDER BY id DESC LIMIT %(limit)s
         ) AS pulled ORDER BY pulled.id DESC LIMIT %(limit)s
         """
     oldest = """
         SELECT pulled.id, pulled.account_id FROM unnest(%(author_ids)s::bigint[]) AS author(id) CROSS JOIN LATERAL (
             SELECT id, account_id FROM statuses
-            WHERE account_id = author.id AND id < %(below)s AND id > %(above)s ORDER BY id ASC LIMIT %(limit)s
+            WHERE account_id = author.id AND id < %(below)s AND id > %(above)s
+                AND (visibility <> %(direct)s OR account_id = %(viewer_id)s)
+            ORDER BY id ASC LIMIT %(limit)s
         ) AS pulled ORDER BY pulled.id ASC LIMIT %(limit)s
         """
     cursor = await conn.execute(
-        oldest if page.upwards else newest, {"author_ids": list(author_ids), **page.parameters()}
+        oldest if page.upwards else newest,
+        {
+            "viewer_id": viewer_id,
+            "author_ids": list(author_ids),
+            "direct": Visibility.DIRECT.value,
+            **page.parameters(),
+        },
     )
     return sorted(await cursor.fetchall(), reverse=True)
 
@@ -165,11 +295,23 @@ async def count_all(conn: Connection) -> int:
 
 
 async def count_statuses(conn: Connection, account_ids: Sequence[int]) -> list[StatusCount]:
-    """Return the count and the last id of each account that has statuses."""
+    """Return the count and the last id of each account that has statuses, without direct ones, which are nobody's business."""
     async with conn.cursor(row_factory=class_row(StatusCount)) as cursor:
         await cursor.execute(
-            "SELECT account_id, count(*) AS statuses, max(id) AS last_id FROM statuses"
-            " WHERE account_id = ANY(%s) GROUP BY account_id",
-            (list(account_ids),),
+            """
+            SELECT counted.account_id, counted.statuses, counted.last_id
+            FROM unnest(%(account_ids)s::bigint[]) AS asked(account_id) CROSS JOIN LATERAL (
+                SELECT asked.account_id,
+                    -- Both counts are made of index entries alone.
+                    (SELECT count(*) FROM statuses WHERE account_id = asked.account_id)
+                    - (SELECT count(*) FROM statuses WHERE account_id = asked.account_id AND visibility = 4) AS statuses,
+                    (
+                        SELECT id FROM statuses WHERE account_id = asked.account_id AND visibility <> 4
+                        ORDER BY id DESC LIMIT 1
+                    ) AS last_id
+            ) AS counted
+            WHERE counted.last_id IS NOT NULL
+            """,
+            {"account_ids": sorted(set(account_ids))},
         )
         return await cursor.fetchall()

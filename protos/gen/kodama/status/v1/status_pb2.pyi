@@ -3,8 +3,10 @@
 isort:skip_file
 Statuses: up to 150 characters, broadcast to friends."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -30,9 +32,13 @@ class _VisibilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Visibility
     """Everybody who comes by."""
     VISIBILITY_FRIENDS: _Visibility.ValueType  # 3
     """Friends; called "private" on the HTTP API."""
+    VISIBILITY_DIRECT: _Visibility.ValueType  # 4
+    """Nobody else: the members that it mentions. It stands on no home timeline but its author's."""
 
 class Visibility(_Visibility, metaclass=_VisibilityEnumTypeWrapper):
-    """Visibility is who may see a status besides its author. Whoever blocks the author, or is blocked by them, never does."""
+    """Visibility is who may see a status besides its author and the members that it mentions. Whoever blocks the author, or is blocked
+    by them, never does. Each value lets in fewer than the one before, so that a status can be narrowed, and never widened.
+    """
 
 VISIBILITY_UNSPECIFIED: Visibility.ValueType  # 0
 VISIBILITY_PUBLIC: Visibility.ValueType  # 1
@@ -41,7 +47,34 @@ VISIBILITY_UNLISTED: Visibility.ValueType  # 2
 """Everybody who comes by."""
 VISIBILITY_FRIENDS: Visibility.ValueType  # 3
 """Friends; called "private" on the HTTP API."""
+VISIBILITY_DIRECT: Visibility.ValueType  # 4
+"""Nobody else: the members that it mentions. It stands on no home timeline but its author's."""
 Global___Visibility: _TypeAlias = Visibility  # noqa: Y015
+
+@_typing.final
+class Mention(_message.Message):
+    """Mention is a member whom a text names as @handle."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    HANDLE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    handle: _builtins.str
+    """As handles are stored; in the text it may be written with capital letters and this network's domain."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        handle: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "handle", b"handle"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mention: _TypeAlias = Mention  # noqa: Y015
 
 @_typing.final
 class Status(_message.Message):
@@ -55,6 +88,13 @@ class Status(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    EDITED_AT_MS_FIELD_NUMBER: _builtins.int
+    IN_REPLY_TO_ID_FIELD_NUMBER: _builtins.int
+    IN_REPLY_TO_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
+    REPLIES_COUNT_FIELD_NUMBER: _builtins.int
+    FAVOURITES_COUNT_FIELD_NUMBER: _builtins.int
+    IS_FAVOURITED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     account_id: _builtins.int
     text: _builtins.str
@@ -62,7 +102,24 @@ class Status(_message.Message):
     visibility: Global___Visibility.ValueType
     created_at_ms: _builtins.int
     version: _builtins.int
-    """Grows with every change of the status; the same version always looks the same."""
+    """Grows with every change of what stands above and below, without the counts and the viewer's own flags: the same version always
+    says the same.
+    """
+    edited_at_ms: _builtins.int
+    """When the text was changed last; 0 for never."""
+    in_reply_to_id: _builtins.int
+    """What it replies to; both 0 for what is no reply, and where that has been deleted."""
+    in_reply_to_account_id: _builtins.int
+    replies_count: _builtins.int
+    """Public and unlisted replies. Not part of the version."""
+    favourites_count: _builtins.int
+    """Not part of the version."""
+    is_favourited: _builtins.bool
+    """The viewer favours it; false for somebody who is not signed in. Not part of the version."""
+    @_builtins.property
+    def mentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mention]:
+        """At most 20, in the order of the text."""
+
     def __init__(
         self,
         *,
@@ -72,11 +129,75 @@ class Status(_message.Message):
         visibility: Global___Visibility.ValueType = ...,
         created_at_ms: _builtins.int = ...,
         version: _builtins.int = ...,
+        edited_at_ms: _builtins.int = ...,
+        in_reply_to_id: _builtins.int = ...,
+        in_reply_to_account_id: _builtins.int = ...,
+        mentions: _abc.Iterable[Global___Mention] | None = ...,
+        replies_count: _builtins.int = ...,
+        favourites_count: _builtins.int = ...,
+        is_favourited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "id", b"id", "text", b"text", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "edited_at_ms", b"edited_at_ms", "favourites_count", b"favourites_count", "id", b"id", "in_reply_to_account_id", b"in_reply_to_account_id", "in_reply_to_id", b"in_reply_to_id", "is_favourited", b"is_favourited", "mentions", b"mentions", "replies_count", b"replies_count", "text", b"text", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Status: _TypeAlias = Status  # noqa: Y015
+
+@_typing.final
+class Favourite(_message.Message):
+    """Favourite says who favours a status."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Grows with time; lists of favourites are paged by it."""
+    status_id: _builtins.int
+    account_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+        account_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "id", b"id", "status_id", b"status_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Favourite: _TypeAlias = Favourite  # noqa: Y015
+
+@_typing.final
+class Revision(_message.Message):
+    """Revision is what a status said for some time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    created_at_ms: _builtins.int
+    """When it came to say so."""
+    @_builtins.property
+    def mentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mention]: ...
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        mentions: _abc.Iterable[Global___Mention] | None = ...,
+        created_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "mentions", b"mentions", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Revision: _TypeAlias = Revision  # noqa: Y015

@@ -30,6 +30,7 @@ class CreateStatusRequest(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    IN_REPLY_TO_ID_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     text: _builtins.str
     visibility: _status_pb2.Visibility.ValueType
@@ -38,6 +39,8 @@ class CreateStatusRequest(_message.Message):
     """The client's Idempotency-Key, at most 255 characters; empty means none. The same key of the same account within a day
     returns the first answer and posts nothing.
     """
+    in_reply_to_id: _builtins.int
+    """What it replies to; 0 for nothing."""
     def __init__(
         self,
         *,
@@ -45,10 +48,11 @@ class CreateStatusRequest(_message.Message):
         text: _builtins.str = ...,
         visibility: _status_pb2.Visibility.ValueType = ...,
         request_id: _builtins.str = ...,
+        in_reply_to_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "text", b"text", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "in_reply_to_id", b"in_reply_to_id", "request_id", b"request_id", "text", b"text", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,6 +133,400 @@ class DeleteStatusResponse(_message.Message):
 Global___DeleteStatusResponse: _TypeAlias = DeleteStatusResponse  # noqa: Y015
 
 @_typing.final
+class UpdateStatusRequest(_message.Message):
+    """UpdateStatusRequest names an own status and what changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    status_id: _builtins.int
+    text: _builtins.str
+    """Absent means as it is."""
+    visibility: _status_pb2.Visibility.ValueType
+    """Unspecified means as it is; otherwise no wider than it is."""
+    request_id: _builtins.str
+    """The client's Idempotency-Key; empty means none."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+        text: _builtins.str | None = ...,
+        visibility: _status_pb2.Visibility.ValueType = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "account_id", b"account_id", "request_id", b"request_id", "status_id", b"status_id", "text", b"text", "visibility", b"visibility"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__text: _TypeAlias = _typing.Literal["text"]  # noqa: Y015
+    _WhichOneofArgType__text: _TypeAlias = _typing.Literal["_text", b"_text"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__text) -> _WhichOneofReturnType__text | None: ...
+
+Global___UpdateStatusRequest: _TypeAlias = UpdateStatusRequest  # noqa: Y015
+
+@_typing.final
+class UpdateStatusResponse(_message.Message):
+    """UpdateStatusResponse holds what it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.Status: ...
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateStatusResponse: _TypeAlias = UpdateStatusResponse  # noqa: Y015
+
+@_typing.final
+class FavouriteStatusRequest(_message.Message):
+    """FavouriteStatusRequest names who favours what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    status_id: _builtins.int
+    request_id: _builtins.str
+    """The client's Idempotency-Key; empty means none."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "status_id", b"status_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FavouriteStatusRequest: _TypeAlias = FavouriteStatusRequest  # noqa: Y015
+
+@_typing.final
+class FavouriteStatusResponse(_message.Message):
+    """FavouriteStatusResponse holds the status with its new count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.Status: ...
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FavouriteStatusResponse: _TypeAlias = FavouriteStatusResponse  # noqa: Y015
+
+@_typing.final
+class UnfavouriteStatusRequest(_message.Message):
+    """UnfavouriteStatusRequest names who favours what no more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    status_id: _builtins.int
+    request_id: _builtins.str
+    """The client's Idempotency-Key; empty means none."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "status_id", b"status_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfavouriteStatusRequest: _TypeAlias = UnfavouriteStatusRequest  # noqa: Y015
+
+@_typing.final
+class UnfavouriteStatusResponse(_message.Message):
+    """UnfavouriteStatusResponse holds the status with its new count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.Status: ...
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfavouriteStatusResponse: _TypeAlias = UnfavouriteStatusResponse  # noqa: Y015
+
+@_typing.final
+class ListFavouriteStatusesRequest(_message.Message):
+    """ListFavouriteStatusesRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    @_builtins.property
+    def window(self) -> _window_pb2.Window:
+        """Of ids of favourites. Default 20, at most 40."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        window: _window_pb2.Window | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFavouriteStatusesRequest: _TypeAlias = ListFavouriteStatusesRequest  # noqa: Y015
+
+@_typing.final
+class ListFavouriteStatusesResponse(_message.Message):
+    """ListFavouriteStatusesResponse holds a page, the latest favourite first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUSES_FIELD_NUMBER: _builtins.int
+    NEWEST_FAVOURITE_ID_FIELD_NUMBER: _builtins.int
+    OLDEST_FAVOURITE_ID_FIELD_NUMBER: _builtins.int
+    IS_END_FIELD_NUMBER: _builtins.int
+    newest_favourite_id: _builtins.int
+    """The ids of the favourites between which was looked, newest and oldest; more was looked at than is shown. 0 for an empty page."""
+    oldest_favourite_id: _builtins.int
+    is_end: _builtins.bool
+    """There is nothing further in the direction in which was looked."""
+    @_builtins.property
+    def statuses(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.Status]: ...
+    def __init__(
+        self,
+        *,
+        statuses: _abc.Iterable[_status_pb2.Status] | None = ...,
+        newest_favourite_id: _builtins.int = ...,
+        oldest_favourite_id: _builtins.int = ...,
+        is_end: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_end", b"is_end", "newest_favourite_id", b"newest_favourite_id", "oldest_favourite_id", b"oldest_favourite_id", "statuses", b"statuses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFavouriteStatusesResponse: _TypeAlias = ListFavouriteStatusesResponse  # noqa: Y015
+
+@_typing.final
+class ListStatusFavouritesRequest(_message.Message):
+    """ListStatusFavouritesRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    viewer_id: _builtins.int
+    """0 means somebody who is not signed in."""
+    status_id: _builtins.int
+    @_builtins.property
+    def window(self) -> _window_pb2.Window:
+        """Of ids of favourites. Default 40, at most 80."""
+
+    def __init__(
+        self,
+        *,
+        viewer_id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+        window: _window_pb2.Window | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status_id", b"status_id", "viewer_id", b"viewer_id", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatusFavouritesRequest: _TypeAlias = ListStatusFavouritesRequest  # noqa: Y015
+
+@_typing.final
+class ListStatusFavouritesResponse(_message.Message):
+    """ListStatusFavouritesResponse holds a page, the latest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAVOURITES_FIELD_NUMBER: _builtins.int
+    NEWEST_FAVOURITE_ID_FIELD_NUMBER: _builtins.int
+    OLDEST_FAVOURITE_ID_FIELD_NUMBER: _builtins.int
+    IS_END_FIELD_NUMBER: _builtins.int
+    newest_favourite_id: _builtins.int
+    """The ids between which was looked, as in ListFavouriteStatusesResponse."""
+    oldest_favourite_id: _builtins.int
+    is_end: _builtins.bool
+    """There is nothing further in the direction in which was looked."""
+    @_builtins.property
+    def favourites(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.Favourite]: ...
+    def __init__(
+        self,
+        *,
+        favourites: _abc.Iterable[_status_pb2.Favourite] | None = ...,
+        newest_favourite_id: _builtins.int = ...,
+        oldest_favourite_id: _builtins.int = ...,
+        is_end: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["favourites", b"favourites", "is_end", b"is_end", "newest_favourite_id", b"newest_favourite_id", "oldest_favourite_id", b"oldest_favourite_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStatusFavouritesResponse: _TypeAlias = ListStatusFavouritesResponse  # noqa: Y015
+
+@_typing.final
+class GetContextRequest(_message.Message):
+    """GetContextRequest names a status and who looks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    viewer_id: _builtins.int
+    """0 means somebody who is not signed in: less is returned then."""
+    status_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        viewer_id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status_id", b"status_id", "viewer_id", b"viewer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContextRequest: _TypeAlias = GetContextRequest  # noqa: Y015
+
+@_typing.final
+class GetContextResponse(_message.Message):
+    """GetContextResponse holds a thread around a status."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANCESTORS_FIELD_NUMBER: _builtins.int
+    DESCENDANTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ancestors(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.Status]:
+        """From the beginning of the thread down to what the status replies to; it begins after the first that the viewer may not see.
+        At most 100, for somebody who is not signed in 40.
+        """
+
+    @_builtins.property
+    def descendants(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.Status]:
+        """Each reply is followed by the replies to it, siblings are in the order of time; below one that the viewer may not see is nothing.
+        At most 500 and 50 deep, for somebody who is not signed in 60 and 20 deep.
+        """
+
+    def __init__(
+        self,
+        *,
+        ancestors: _abc.Iterable[_status_pb2.Status] | None = ...,
+        descendants: _abc.Iterable[_status_pb2.Status] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestors", b"ancestors", "descendants", b"descendants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContextResponse: _TypeAlias = GetContextResponse  # noqa: Y015
+
+@_typing.final
+class ListRevisionsRequest(_message.Message):
+    """ListRevisionsRequest names a status and who looks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWER_ID_FIELD_NUMBER: _builtins.int
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    viewer_id: _builtins.int
+    """0 means somebody who is not signed in."""
+    status_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        viewer_id: _builtins.int = ...,
+        status_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["status_id", b"status_id", "viewer_id", b"viewer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRevisionsRequest: _TypeAlias = ListRevisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRevisionsResponse(_message.Message):
+    """ListRevisionsResponse holds at most 51, oldest first; the last is what it says now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    REVISIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> _status_pb2.Status: ...
+    @_builtins.property
+    def revisions(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.Revision]: ...
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+        revisions: _abc.Iterable[_status_pb2.Revision] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revisions", b"revisions", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRevisionsResponse: _TypeAlias = ListRevisionsResponse  # noqa: Y015
+
+@_typing.final
 class BatchGetStatusesRequest(_message.Message):
     """BatchGetStatusesRequest names statuses and who looks."""
 
@@ -187,9 +585,12 @@ class ListAccountStatusesRequest(_message.Message):
     VIEWER_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
+    EXCLUDE_REPLIES_FIELD_NUMBER: _builtins.int
     viewer_id: _builtins.int
     """0 means somebody who is not signed in."""
     account_id: _builtins.int
+    exclude_replies: _builtins.bool
+    """Without replies to others; replies to oneself stay."""
     @_builtins.property
     def window(self) -> _window_pb2.Window:
         """Default 20, at most 40."""
@@ -200,10 +601,11 @@ class ListAccountStatusesRequest(_message.Message):
         viewer_id: _builtins.int = ...,
         account_id: _builtins.int = ...,
         window: _window_pb2.Window | None = ...,
+        exclude_replies: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "viewer_id", b"viewer_id", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "exclude_replies", b"exclude_replies", "viewer_id", b"viewer_id", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,7 +659,7 @@ Global___BatchCountStatusesRequest: _TypeAlias = BatchCountStatusesRequest  # no
 
 @_typing.final
 class BatchCountStatusesResponse(_message.Message):
-    """BatchCountStatusesResponse maps account ids to counts; who has none is left out."""
+    """BatchCountStatusesResponse maps account ids to counts, without direct statuses; who has none is left out."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

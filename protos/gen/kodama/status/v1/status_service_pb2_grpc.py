@@ -45,6 +45,41 @@ class StatusServiceStub(object):
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusRequest.SerializeToString,
                 response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusResponse.FromString,
                 _registered_method=True)
+        self.UpdateStatus = channel.unary_unary(
+                '/kodama.status.v1.StatusService/UpdateStatus',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UpdateStatusRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UpdateStatusResponse.FromString,
+                _registered_method=True)
+        self.FavouriteStatus = channel.unary_unary(
+                '/kodama.status.v1.StatusService/FavouriteStatus',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FavouriteStatusRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FavouriteStatusResponse.FromString,
+                _registered_method=True)
+        self.UnfavouriteStatus = channel.unary_unary(
+                '/kodama.status.v1.StatusService/UnfavouriteStatus',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UnfavouriteStatusRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UnfavouriteStatusResponse.FromString,
+                _registered_method=True)
+        self.ListFavouriteStatuses = channel.unary_unary(
+                '/kodama.status.v1.StatusService/ListFavouriteStatuses',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListFavouriteStatusesRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListFavouriteStatusesResponse.FromString,
+                _registered_method=True)
+        self.ListStatusFavourites = channel.unary_unary(
+                '/kodama.status.v1.StatusService/ListStatusFavourites',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListStatusFavouritesRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListStatusFavouritesResponse.FromString,
+                _registered_method=True)
+        self.GetContext = channel.unary_unary(
+                '/kodama.status.v1.StatusService/GetContext',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.GetContextRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.GetContextResponse.FromString,
+                _registered_method=True)
+        self.ListRevisions = channel.unary_unary(
+                '/kodama.status.v1.StatusService/ListRevisions',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListRevisionsRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListRevisionsResponse.FromString,
+                _registered_method=True)
         self.BatchGetStatuses = channel.unary_unary(
                 '/kodama.status.v1.StatusService/BatchGetStatuses',
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchGetStatusesRequest.SerializeToString,
@@ -87,7 +122,8 @@ class StatusServiceServicer(object):
     """
 
     def CreateStatus(self, request, context):
-        """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body.
+        """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
+        NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +131,57 @@ class StatusServiceServicer(object):
 
     def DeleteStatus(self, request, context):
         """DeleteStatus deletes an own status and returns it as it was. NOT_FOUND for others' and unknown ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateStatus(self, request, context):
+        """UpdateStatus changes an own status's text, narrows who may see it, or both; what is equal already changes nothing. NOT_FOUND
+        for others' and unknown ones; INVALID_ARGUMENT for a wider visibility; LIMIT_REACHED where it has been edited too often.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FavouriteStatus(self, request, context):
+        """FavouriteStatus favours a status that the member may see. Idempotent: twice counts once. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnfavouriteStatus(self, request, context):
+        """UnfavouriteStatus takes that back. Idempotent. NOT_FOUND for what the member may not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFavouriteStatuses(self, request, context):
+        """ListFavouriteStatuses pages through what a member favours and may still see, the latest favourite first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStatusFavourites(self, request, context):
+        """ListStatusFavourites pages through who favours a status, the latest first, without those who block the viewer or whom the viewer
+        blocks. NOT_FOUND for what the viewer may not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContext(self, request, context):
+        """GetContext returns what a status replies to and what replies to it, as far as the viewer may see it. NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevisions(self, request, context):
+        """ListRevisions returns what a status said before and says now, oldest first. NOT_FOUND for what the viewer may not see.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +249,41 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.DeleteStatus,
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusRequest.FromString,
                     response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusResponse.SerializeToString,
+            ),
+            'UpdateStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateStatus,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UpdateStatusRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UpdateStatusResponse.SerializeToString,
+            ),
+            'FavouriteStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.FavouriteStatus,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FavouriteStatusRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FavouriteStatusResponse.SerializeToString,
+            ),
+            'UnfavouriteStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnfavouriteStatus,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UnfavouriteStatusRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.UnfavouriteStatusResponse.SerializeToString,
+            ),
+            'ListFavouriteStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFavouriteStatuses,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListFavouriteStatusesRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListFavouriteStatusesResponse.SerializeToString,
+            ),
+            'ListStatusFavourites': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStatusFavourites,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListStatusFavouritesRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListStatusFavouritesResponse.SerializeToString,
+            ),
+            'GetContext': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContext,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.GetContextRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.GetContextResponse.SerializeToString,
+            ),
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListRevisionsRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.ListRevisionsResponse.SerializeToString,
             ),
             'BatchGetStatuses': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetStatuses,
@@ -254,6 +376,195 @@ class StatusService(object):
             '/kodama.status.v1.StatusService/DeleteStatus',
             kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusRequest.SerializeToString,
             kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/UpdateStatus',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.UpdateStatusRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.UpdateStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FavouriteStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/FavouriteStatus',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.FavouriteStatusRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.FavouriteStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnfavouriteStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/UnfavouriteStatus',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.UnfavouriteStatusRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.UnfavouriteStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFavouriteStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/ListFavouriteStatuses',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.ListFavouriteStatusesRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.ListFavouriteStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStatusFavourites(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/ListStatusFavourites',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.ListStatusFavouritesRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.ListStatusFavouritesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContext(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/GetContext',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.GetContextRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.GetContextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/ListRevisions',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.ListRevisionsRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.ListRevisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

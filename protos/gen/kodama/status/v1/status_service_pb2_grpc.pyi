@@ -34,9 +34,29 @@ class StatusServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StatusServiceAsyncStub: ...
     CreateStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.CreateStatusRequest, _status_service_pb2.CreateStatusResponse]
-    """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body."""
+    """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
+    NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
+    """
     DeleteStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.DeleteStatusRequest, _status_service_pb2.DeleteStatusResponse]
     """DeleteStatus deletes an own status and returns it as it was. NOT_FOUND for others' and unknown ones."""
+    UpdateStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.UpdateStatusRequest, _status_service_pb2.UpdateStatusResponse]
+    """UpdateStatus changes an own status's text, narrows who may see it, or both; what is equal already changes nothing. NOT_FOUND
+    for others' and unknown ones; INVALID_ARGUMENT for a wider visibility; LIMIT_REACHED where it has been edited too often.
+    """
+    FavouriteStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.FavouriteStatusRequest, _status_service_pb2.FavouriteStatusResponse]
+    """FavouriteStatus favours a status that the member may see. Idempotent: twice counts once. NOT_FOUND."""
+    UnfavouriteStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.UnfavouriteStatusRequest, _status_service_pb2.UnfavouriteStatusResponse]
+    """UnfavouriteStatus takes that back. Idempotent. NOT_FOUND for what the member may not see."""
+    ListFavouriteStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListFavouriteStatusesRequest, _status_service_pb2.ListFavouriteStatusesResponse]
+    """ListFavouriteStatuses pages through what a member favours and may still see, the latest favourite first."""
+    ListStatusFavourites: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListStatusFavouritesRequest, _status_service_pb2.ListStatusFavouritesResponse]
+    """ListStatusFavourites pages through who favours a status, the latest first, without those who block the viewer or whom the viewer
+    blocks. NOT_FOUND for what the viewer may not see.
+    """
+    GetContext: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.GetContextRequest, _status_service_pb2.GetContextResponse]
+    """GetContext returns what a status replies to and what replies to it, as far as the viewer may see it. NOT_FOUND."""
+    ListRevisions: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListRevisionsRequest, _status_service_pb2.ListRevisionsResponse]
+    """ListRevisions returns what a status said before and says now, oldest first. NOT_FOUND for what the viewer may not see."""
     BatchGetStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.BatchGetStatusesRequest, _status_service_pb2.BatchGetStatusesResponse]
     """BatchGetStatuses returns those that exist and the viewer may see, in no order."""
     ListAccountStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.ListAccountStatusesRequest, _status_service_pb2.ListAccountStatusesResponse]
@@ -60,9 +80,29 @@ class StatusServiceAsyncStub(StatusServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.CreateStatusRequest, _status_service_pb2.CreateStatusResponse]  # type: ignore[assignment]
-    """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body."""
+    """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
+    NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
+    """
     DeleteStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.DeleteStatusRequest, _status_service_pb2.DeleteStatusResponse]  # type: ignore[assignment]
     """DeleteStatus deletes an own status and returns it as it was. NOT_FOUND for others' and unknown ones."""
+    UpdateStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.UpdateStatusRequest, _status_service_pb2.UpdateStatusResponse]  # type: ignore[assignment]
+    """UpdateStatus changes an own status's text, narrows who may see it, or both; what is equal already changes nothing. NOT_FOUND
+    for others' and unknown ones; INVALID_ARGUMENT for a wider visibility; LIMIT_REACHED where it has been edited too often.
+    """
+    FavouriteStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.FavouriteStatusRequest, _status_service_pb2.FavouriteStatusResponse]  # type: ignore[assignment]
+    """FavouriteStatus favours a status that the member may see. Idempotent: twice counts once. NOT_FOUND."""
+    UnfavouriteStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.UnfavouriteStatusRequest, _status_service_pb2.UnfavouriteStatusResponse]  # type: ignore[assignment]
+    """UnfavouriteStatus takes that back. Idempotent. NOT_FOUND for what the member may not see."""
+    ListFavouriteStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListFavouriteStatusesRequest, _status_service_pb2.ListFavouriteStatusesResponse]  # type: ignore[assignment]
+    """ListFavouriteStatuses pages through what a member favours and may still see, the latest favourite first."""
+    ListStatusFavourites: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListStatusFavouritesRequest, _status_service_pb2.ListStatusFavouritesResponse]  # type: ignore[assignment]
+    """ListStatusFavourites pages through who favours a status, the latest first, without those who block the viewer or whom the viewer
+    blocks. NOT_FOUND for what the viewer may not see.
+    """
+    GetContext: _aio.UnaryUnaryMultiCallable[_status_service_pb2.GetContextRequest, _status_service_pb2.GetContextResponse]  # type: ignore[assignment]
+    """GetContext returns what a status replies to and what replies to it, as far as the viewer may see it. NOT_FOUND."""
+    ListRevisions: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListRevisionsRequest, _status_service_pb2.ListRevisionsResponse]  # type: ignore[assignment]
+    """ListRevisions returns what a status said before and says now, oldest first. NOT_FOUND for what the viewer may not see."""
     BatchGetStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.BatchGetStatusesRequest, _status_service_pb2.BatchGetStatusesResponse]  # type: ignore[assignment]
     """BatchGetStatuses returns those that exist and the viewer may see, in no order."""
     ListAccountStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.ListAccountStatusesRequest, _status_service_pb2.ListAccountStatusesResponse]  # type: ignore[assignment]
@@ -89,7 +129,9 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_service_pb2.CreateStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.CreateStatusResponse, _abc.Awaitable[_status_service_pb2.CreateStatusResponse]]:
-        """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body."""
+        """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
+        NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
+        """
 
     @_abc_1.abstractmethod
     def DeleteStatus(
@@ -98,6 +140,66 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.DeleteStatusResponse, _abc.Awaitable[_status_service_pb2.DeleteStatusResponse]]:
         """DeleteStatus deletes an own status and returns it as it was. NOT_FOUND for others' and unknown ones."""
+
+    @_abc_1.abstractmethod
+    def UpdateStatus(
+        self,
+        request: _status_service_pb2.UpdateStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.UpdateStatusResponse, _abc.Awaitable[_status_service_pb2.UpdateStatusResponse]]:
+        """UpdateStatus changes an own status's text, narrows who may see it, or both; what is equal already changes nothing. NOT_FOUND
+        for others' and unknown ones; INVALID_ARGUMENT for a wider visibility; LIMIT_REACHED where it has been edited too often.
+        """
+
+    @_abc_1.abstractmethod
+    def FavouriteStatus(
+        self,
+        request: _status_service_pb2.FavouriteStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.FavouriteStatusResponse, _abc.Awaitable[_status_service_pb2.FavouriteStatusResponse]]:
+        """FavouriteStatus favours a status that the member may see. Idempotent: twice counts once. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def UnfavouriteStatus(
+        self,
+        request: _status_service_pb2.UnfavouriteStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.UnfavouriteStatusResponse, _abc.Awaitable[_status_service_pb2.UnfavouriteStatusResponse]]:
+        """UnfavouriteStatus takes that back. Idempotent. NOT_FOUND for what the member may not see."""
+
+    @_abc_1.abstractmethod
+    def ListFavouriteStatuses(
+        self,
+        request: _status_service_pb2.ListFavouriteStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.ListFavouriteStatusesResponse, _abc.Awaitable[_status_service_pb2.ListFavouriteStatusesResponse]]:
+        """ListFavouriteStatuses pages through what a member favours and may still see, the latest favourite first."""
+
+    @_abc_1.abstractmethod
+    def ListStatusFavourites(
+        self,
+        request: _status_service_pb2.ListStatusFavouritesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.ListStatusFavouritesResponse, _abc.Awaitable[_status_service_pb2.ListStatusFavouritesResponse]]:
+        """ListStatusFavourites pages through who favours a status, the latest first, without those who block the viewer or whom the viewer
+        blocks. NOT_FOUND for what the viewer may not see.
+        """
+
+    @_abc_1.abstractmethod
+    def GetContext(
+        self,
+        request: _status_service_pb2.GetContextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.GetContextResponse, _abc.Awaitable[_status_service_pb2.GetContextResponse]]:
+        """GetContext returns what a status replies to and what replies to it, as far as the viewer may see it. NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListRevisions(
+        self,
+        request: _status_service_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.ListRevisionsResponse, _abc.Awaitable[_status_service_pb2.ListRevisionsResponse]]:
+        """ListRevisions returns what a status said before and says now, oldest first. NOT_FOUND for what the viewer may not see."""
 
     @_abc_1.abstractmethod
     def BatchGetStatuses(
