@@ -48,7 +48,15 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
     "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp"),
     "kodama.social_graph.v1.SocialGraphService": ("Relate", "ListFriends", "ListFriendRequests", "BatchCountFriends"),
     "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
-    "kodama.status.v1.StatusService": ("BatchGetStatuses", "ListAccountStatuses", "BatchCountStatuses"),
+    "kodama.status.v1.StatusService": (
+        "BatchGetStatuses",
+        "ListAccountStatuses",
+        "BatchCountStatuses",
+        "ListFavouriteStatuses",
+        "ListStatusFavourites",
+        "GetContext",
+        "ListRevisions",
+    ),
     "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
     "kodama.timeline.v1.TimelineService": ("ListHomeEntries",),
 }
@@ -287,11 +295,58 @@ class Clients:
     # Statuses, blogs, timelines
 
     async def create_status(
-        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType
+        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType, in_reply_to_id: int = 0
     ) -> status_pb2.Status:
         """Post a status."""
-        request = status_service_pb2.CreateStatusRequest(account_id=account_id, text=text, visibility=visibility)
+        request = status_service_pb2.CreateStatusRequest(
+            account_id=account_id, text=text, visibility=visibility, in_reply_to_id=in_reply_to_id
+        )
         return (await self._write(self._status.CreateStatus, request)).status
+
+    async def update_status(
+        self, *, account_id: int, status_id: int, text: str | None, visibility: status_pb2.Visibility.ValueType
+    ) -> status_pb2.Status:
+        """Edit an own status, narrow who may see it, or both; None and unspecified leave it as it is."""
+        request = status_service_pb2.UpdateStatusRequest(
+            account_id=account_id, status_id=status_id, text=text, visibility=visibility
+        )
+        return (await self._write(self._status.UpdateStatus, request)).status
+
+    async def favourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+        """Favour a status."""
+        request = status_service_pb2.FavouriteStatusRequest(account_id=account_id, status_id=status_id)
+        return (await self._write(self._status.FavouriteStatus, request)).status
+
+    async def unfavourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+        """Favour a status no more."""
+        request = status_service_pb2.UnfavouriteStatusRequest(account_id=account_id, status_id=status_id)
+        return (await self._write(self._status.UnfavouriteStatus, request)).status
+
+    async def favourite_statuses(
+        self, account_id: int, window: Window
+    ) -> status_service_pb2.ListFavouriteStatusesResponse:
+        """Return a page of what a member favours; the window is of ids of favourites."""
+        request = status_service_pb2.ListFavouriteStatusesRequest(account_id=account_id, window=window)
+        return await self._read(self._status.ListFavouriteStatuses, request)
+
+    async def status_favourites(
+        self, viewer_id: int, status_id: int, window: Window
+    ) -> status_service_pb2.ListStatusFavouritesResponse:
+        """Return a page of who favours a status; the window is of ids of favourites."""
+        request = status_service_pb2.ListStatusFavouritesRequest(
+            viewer_id=viewer_id, status_id=status_id, window=window
+        )
+        return await self._read(self._status.ListStatusFavourites, request)
+
+    async def context(self, viewer_id: int, status_id: int) -> status_service_pb2.GetContextResponse:
+        """Return the thread around a status."""
+        request = status_service_pb2.GetContextRequest(viewer_id=viewer_id, status_id=status_id)
+        return await self._read(self._status.GetContext, request)
+
+    async def revisions(self, viewer_id: int, status_id: int) -> status_service_pb2.ListRevisionsResponse:
+        """Return a status with what it said before and says now."""
+        request = status_service_pb2.ListRevisionsRequest(viewer_id=viewer_id, status_id=status_id)
+        return await self._read(self._status.ListRevisions, request)
 
     async def delete_status(self, account_id: int, status_id: int) -> status_pb2.Status:
         """Delete an own status; return what it was."""
@@ -305,10 +360,12 @@ class Clients:
         request = status_service_pb2.BatchGetStatusesRequest(viewer_id=viewer_id, status_ids=status_ids)
         return (await self._read(self._status.BatchGetStatuses, request)).statuses
 
-    async def account_statuses(self, viewer_id: int, account_id: int, window: Window) -> Sequence[status_pb2.Status]:
+    async def account_statuses(
+        self, viewer_id: int, account_id: int, window: Window, *, exclude_replies: bool = False
+    ) -> Sequence[status_pb2.Status]:
         """Return a page of an account's statuses that the viewer may see, newest first."""
         request = status_service_pb2.ListAccountStatusesRequest(
-            viewer_id=viewer_id, account_id=account_id, window=window
+            viewer_id=viewer_id, account_id=account_id, window=window, exclude_replies=exclude_replies
         )
         return (await self._read(self._status.ListAccountStatuses, request)).statuses
 

@@ -95,6 +95,15 @@ class Kodama(Entity, kw_only=True):
     visibility: StatusVisibility | BlogVisibility
 
 
+class Mention(Entity, kw_only=True):
+    """A member whom a status names."""
+
+    id: str
+    username: str
+    acct: str
+    url: str
+
+
 class Status(Entity, kw_only=True):
     """A status, or a blog entry as clients of the Mastodon API can show it."""
 
@@ -112,7 +121,7 @@ class Status(Entity, kw_only=True):
     in_reply_to_id: str | None = None
     in_reply_to_account_id: str | None = None
     media_attachments: list[Nothing] = msgspec.field(default_factory=list)
-    mentions: list[Nothing] = msgspec.field(default_factory=list)
+    mentions: list[Mention] = msgspec.field(default_factory=list)
     tags: list[Nothing] = msgspec.field(default_factory=list)
     emojis: list[Nothing] = msgspec.field(default_factory=list)
     filtered: list[Nothing] = msgspec.field(default_factory=list)
@@ -130,6 +139,44 @@ class Status(Entity, kw_only=True):
     kodama: Kodama
     text: str | msgspec.UnsetType = msgspec.UNSET
     """The source; only where a status has just been deleted, so that it can be written anew."""
+
+
+class Context(Entity, kw_only=True):
+    """The thread around a status, as far as the caller may see it."""
+
+    ancestors: list[Status]
+    """From the beginning of the thread; what is above one that the caller may not see is left out."""
+    descendants: list[Status]
+    """Each reply is followed by the replies to it; what is below one that the caller may not see is left out."""
+
+
+class StatusSource(Entity, kw_only=True):
+    """A status as it was typed, to be edited."""
+
+    id: str
+    text: str
+    spoiler_text: str = ""
+
+
+class StatusEdit(Entity, kw_only=True):
+    """What a status said for some time."""
+
+    content: str
+    spoiler_text: str = ""
+    sensitive: bool = False
+    created_at: str
+    account: Account
+    poll: None = None
+    media_attachments: list[Nothing] = msgspec.field(default_factory=list)
+    emojis: list[Nothing] = msgspec.field(default_factory=list)
+
+
+class SearchResults(Entity, kw_only=True):
+    """What a search has found."""
+
+    accounts: list[Account]
+    statuses: list[Status]
+    hashtags: list[Nothing] = msgspec.field(default_factory=list)
 
 
 class Relationship(Entity, kw_only=True):

@@ -1,7 +1,8 @@
-"""Plain text as HTML: everything is escaped first, addresses become links, line ends become breaks."""
+"""Plain text as HTML: everything is escaped first, addresses and mentions become links, line ends become breaks."""
 
 import html
 import re
+from collections.abc import Sequence
 
 EXCERPT_CHARACTERS = 300
 
@@ -10,9 +11,13 @@ _URL = re.compile(r"https?://[^\s<>\"'\u3000、。「」『』（）]+", re.IGNO
 _TRAILING = ".,;:!?)]}…"
 
 
-def paragraph(text: str) -> str:
+Names = Sequence[tuple[int, int, str]]
+"""Where a text names members: text[start:end] is the name, and the address of their page."""
+
+
+def paragraph(text: str, names: Names = ()) -> str:
     """Return text as one HTML paragraph; nothing for nothing."""
-    return f"<p>{inline(text)}</p>" if text else ""
+    return f"<p>{inline(text, names)}</p>" if text else ""
 
 
 def paragraphs(text: str) -> str:
@@ -20,16 +25,19 @@ def paragraphs(text: str) -> str:
     return "".join(paragraph(part.strip("\n")) for part in re.split(r"\n{2,}", text) if part.strip())
 
 
-def inline(text: str) -> str:
+def inline(text: str, names: Names = ()) -> str:
     """Return text as HTML without a block around it."""
-    pieces: list[str] = []
-    end = 0
+    links = [(start, stop, _mention(address, text[start:stop])) for start, stop, address in names]
     for match in _URL.finditer(text):
         address = match[0].rstrip(_TRAILING)
         if address.partition("://")[2]:
-            pieces.append(_escape(text[end : match.start()]))
-            pieces.append(link(address, address))
-            end = match.start() + len(address)
+            links.append((match.start(), match.start() + len(address), link(address, address)))
+    pieces: list[str] = []
+    end = 0
+    for start, stop, made in sorted(links):
+        if start >= end:
+            pieces += (_escape(text[end:start]), made)
+            end = stop
     pieces.append(_escape(text[end:]))
     return "".join(pieces)
 
@@ -38,6 +46,14 @@ def link(address: str, text: str) -> str:
     """Return a link to an http(s) address."""
     href, shown = html.escape(address), html.escape(text)
     return f'<a href="{href}" rel="nofollow noopener noreferrer" target="_blank">{shown}</a>'
+
+
+def _mention(address: str, name: str) -> str:
+    """Return a link to a member's page, marked up as clients of the Mastodon API find mentions."""
+    href, shown = html.escape(address), html.escape(name.removeprefix("@"))
+    return (
+        f'<span class="h-card" translate="no"><a href="{href}" class="u-url mention">@<span>{shown}</span></a></span>'
+    )
 
 
 def excerpt(text: str) -> str:

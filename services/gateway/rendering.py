@@ -1,8 +1,9 @@
 """From the services' messages to the entities that clients read. Pure: no calls, no clock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import msgspec
 from kodama.account.v1 import account_pb2
@@ -10,12 +11,14 @@ from kodama.blog.v1 import blog_entry_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
 
+from chassis.mentions import find_mentions
 from services.gateway import entities, markup
 
 STATUS_VISIBILITIES: Mapping[int, entities.StatusVisibility] = {
     status_pb2.VISIBILITY_PUBLIC: "public",
     status_pb2.VISIBILITY_UNLISTED: "unlisted",
     status_pb2.VISIBILITY_FRIENDS: "private",
+    status_pb2.VISIBILITY_DIRECT: "direct",
 }
 BLOG_VISIBILITIES: Mapping[int, entities.BlogVisibility] = {
     blog_entry_pb2.VISIBILITY_PUBLIC: "public",
@@ -50,10 +53,11 @@ class Renderer:
 
     def __init__(self, base_url: str) -> None:
         self._base = base_url
+        self._domain = urlsplit(base_url).netloc
 
     def account(self, account: account_pb2.Account, counts: Counts) -> entities.Account:
         """Return a member as everybody may see them."""
-        url = f"{self._base}/@{account.handle}"
+        url = self._profile_url(account.handle)
         avatar, header = (f"{self._base}/{what}/{account.id}.svg" for what in ("avatars", "headers"))
         return entities.Account(
             id=str(account.id),
@@ -105,14 +109,49 @@ class Renderer:
             uri=url,
             url=url,
             created_at=iso_time(status.created_at_ms),
+            edited_at=iso_time(status.edited_at_ms) if status.edited_at_ms else None,
             account=author,
-            content=markup.paragraph(status.text),
+            content=self._content(status.text, status.mentions),
             visibility=visibility,
+            in_reply_to_id=str(status.in_reply_to_id) if status.in_reply_to_id else None,
+            in_reply_to_account_id=str(status.in_reply_to_account_id) if status.in_reply_to_account_id else None,
+            mentions=[self._mention(mention) for mention in status.mentions],
+            replies_count=status.replies_count,
+            favourites_count=status.favourites_count,
+            favourited=status.is_favourited,
             kodama=entities.Kodama(kind="status", visibility=visibility),
         )
         if with_text:
             rendered.text = status.text
         return rendered
+
+    def revision(self, revision: status_pb2.Revision, author: entities.Account) -> entities.StatusEdit:
+        """Return what a status said for some time."""
+        return entities.StatusEdit(
+            content=self._content(revision.text, revision.mentions),
+            created_at=iso_time(revision.created_at_ms),
+            account=author,
+        )
+
+    def _content(self, text: str, mentions: Sequence[status_pb2.Mention]) -> str:
+        """Return a status's text as HTML; what it mentions without meaning a member stays text."""
+        if not mentions:
+            return markup.paragraph(text)
+        known = {mention.handle for mention in mentions}
+        found = find_mentions(text, self._domain)
+        names = [(one.start, one.end, self._profile_url(one.handle)) for one in found if one.handle in known]
+        return markup.paragraph(text, names)
+
+    def _mention(self, mention: status_pb2.Mention) -> entities.Mention:
+        return entities.Mention(
+            id=str(mention.account_id),
+            username=mention.handle,
+            acct=mention.handle,
+            url=self._profile_url(mention.handle),
+        )
+
+    def _profile_url(self, handle: str) -> str:
+        return f"{self._base}/@{handle}"
 
     def blog_entry(self, entry: blog_entry_pb2.BlogEntry, author: entities.Account) -> entities.BlogEntry:
         """Return a blog entry in full."""

@@ -1,7 +1,7 @@
 """Members: looking them up, their statuses and their friends."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -55,8 +55,14 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 class AccountStatuses(WindowParameters, frozen=True, kw_only=True):
     """A page of an account's statuses."""
 
+    exclude_replies: bool = False
+    """Without replies to others; replies to oneself stay."""
     only_media: bool = False
     pinned: bool = False
+    exclude_reblogs: bool = False
+    """There are none."""
+    tagged: ShortText = ""
+    """With a hashtag; there are none."""
 
 
 class FriendParameters(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,16 +99,23 @@ async def get_lookup(call: Call[Lookup]) -> Response:
 
 async def get_search(call: Call[Search]) -> Response:
     """Find members by how their names begin; with `following`, among the caller's friends."""
-    params, gateway = call.params, call.gateway
-    name, _, domain = params.q.strip().removeprefix("@").partition("@")
-    if domain and domain.lower() != urlsplit(gateway.base_url).netloc.lower():
-        return json_response([])  # members of other networks cannot be found here
+    params = call.params
     limit = min(params.limit or DEFAULT_FOUND, MAX_FOUND)
-    found = await gateway.clients.search_accounts(name, limit=limit, offset=params.offset)
-    if params.following and found:
+    found = await find_accounts(call, params.q, limit=limit, offset=params.offset, following=params.following)
+    return json_response(found)
+
+
+async def find_accounts(call: Call[Any], text: str, *, limit: int, offset: int, following: bool) -> list[Account]:
+    """Return members by how their names begin, with or without this network's domain; with `following`, the caller's friends."""
+    gateway = call.gateway
+    name, _, domain = text.strip().removeprefix("@").partition("@")
+    if domain and domain.lower() != urlsplit(gateway.base_url).netloc.lower():
+        return []  # members of other networks cannot be found here
+    found = await gateway.clients.search_accounts(name, limit=limit, offset=offset)
+    if following and found:
         relations = await gateway.clients.relate(call.viewer_id, [account.id for account in found])
         found = [account for account in found if account.id in relations and relations[account.id].is_friend]
-    return json_response(await gateway.hydration.account_list([account.id for account in found]))
+    return await gateway.hydration.account_list([account.id for account in found])
 
 
 async def get_relationships(call: Call[Ids]) -> Response:
@@ -120,9 +133,9 @@ async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
     window = params.window(default=DEFAULT_STATUSES, maximum=MAX_STATUSES)
     author, statuses = await asyncio.gather(
         gateway.hydration.account(account_id),
-        gateway.clients.account_statuses(call.viewer_id, account_id, window),
+        gateway.clients.account_statuses(call.viewer_id, account_id, window, exclude_replies=params.exclude_replies),
     )
-    if params.only_media or params.pinned:  # there are neither
+    if params.only_media or params.pinned or params.tagged:  # there is no such thing
         return json_response([])
     links = window_links(
         gateway.base_url,

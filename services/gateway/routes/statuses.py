@@ -1,4 +1,7 @@
-"""Statuses: posting, reading, deleting. Blog entries that stand on timelines can be read and deleted here too."""
+"""Statuses: posting, reading, editing and deleting them, and their threads.
+
+Blog entries that stand on timelines can be read and deleted here too.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -7,48 +10,124 @@ import msgspec
 from kodama.status.v1 import status_pb2
 from starlette.responses import Response
 
-from chassis.errors import InvalidField, NotFound
+from chassis.errors import NotFound
 from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.context import Call
-from services.gateway.parameters import LongText, NoParameters
-from services.gateway.routing import Route, json_response
+from services.gateway.parameters import Id, IdList, LongText, NoParameters
+from services.gateway.routing import Handler, Route, json_response
 
 VISIBILITIES: Mapping[str, status_pb2.Visibility.ValueType] = {
     "public": status_pb2.VISIBILITY_PUBLIC,
     "unlisted": status_pb2.VISIBILITY_UNLISTED,
     "private": status_pb2.VISIBILITY_FRIENDS,
+    "direct": status_pb2.VISIBILITY_DIRECT,
 }
+Visibility = Literal["public", "unlisted", "private", "direct", ""]
 
 
 class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A status to post."""
 
     status: LongText = ""
-    visibility: Literal["public", "unlisted", "private", "direct", ""] = ""
+    visibility: Visibility = ""
+    """Empty means as the member's settings say."""
+    in_reply_to_id: Id | None = None
+
+
+class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What changes of a status; what is missing stays."""
+
+    status: LongText | None = None
+    visibility: Visibility = ""
+    """No wider than it is: public → unlisted → private → direct."""
+
+
+class StatusIds(msgspec.Struct, frozen=True, kw_only=True):
+    """Statuses by id, at most 200."""
+
+    id: IdList = []
 
 
 async def post_status(call: Call[NewStatus]) -> Response:
     """Post a status; the same Idempotency-Key posts it once."""
-    params, gateway = call.params, call.gateway
-    if params.visibility == "direct":
-        raise InvalidField("visibility", "Statuses to single members are not there yet; please post it for friends.")
+    params, gateway, own_id = call.params, call.gateway, call.caller.account_id
+    visibility = VISIBILITIES.get(params.visibility)
+    if visibility is None:
+        visibility = (await gateway.clients.account_settings(own_id)).default_visibility
     status = await gateway.clients.create_status(
-        account_id=call.caller.account_id,
+        account_id=own_id, text=params.status, visibility=visibility, in_reply_to_id=params.in_reply_to_id or 0
+    )
+    author = await gateway.hydration.account(own_id)
+    return json_response(gateway.renderer.status(status, author))
+
+
+async def put_status(call: Call[StatusChange]) -> Response:
+    """Change an own status: its text, or fewer who may see it."""
+    params, gateway, own_id, status_id = call.params, call.gateway, call.caller.account_id, call.path_id()
+    if kind_of(status_id) is Kind.BLOG_ENTRY:
+        raise NotFound("There is no such status of yours.", resource="status")
+    status = await gateway.clients.update_status(
+        account_id=own_id,
+        status_id=status_id,
         text=params.status,
         visibility=VISIBILITIES.get(params.visibility, status_pb2.VISIBILITY_UNSPECIFIED),
     )
-    author = await gateway.hydration.account(call.caller.account_id)
+    author = await gateway.hydration.account(own_id)
     return json_response(gateway.renderer.status(status, author))
+
+
+async def get_statuses(call: Call[StatusIds]) -> Response:
+    """Return several statuses, in the order asked for; what the caller may not see is left out."""
+    wanted = list(dict.fromkeys(call.params.id))
+    posts = await call.gateway.hydration.posts(call.viewer_id, wanted)
+    return json_response([posts[status_id] for status_id in wanted if status_id in posts])
 
 
 async def get_status(call: Call[NoParameters]) -> Response:
     """Return a status or blog entry that the caller may see."""
+    return json_response(await _visible_post(call))
+
+
+async def _visible_post(call: Call[NoParameters]) -> entities.Status:
     status_id = call.path_id()
     posts = await call.gateway.hydration.posts(call.viewer_id, [status_id])
     if status_id not in posts:
         raise NotFound("There is no such status.", resource="status")
-    return json_response(posts[status_id])
+    return posts[status_id]
+
+
+async def get_context(call: Call[NoParameters]) -> Response:
+    """Return what a status replies to and what replies to it; nothing replies to blog entries."""
+    gateway, status_id = call.gateway, call.path_id()
+    if kind_of(status_id) is Kind.BLOG_ENTRY:
+        await _visible_post(call)
+        return json_response(entities.Context(ancestors=[], descendants=[]))
+    thread = await gateway.clients.context(call.viewer_id, status_id)
+    shown = await gateway.hydration.statuses([*thread.ancestors, *thread.descendants])
+    above = {str(status.id) for status in thread.ancestors}
+    return json_response(
+        entities.Context(
+            ancestors=[status for status in shown if status.id in above],
+            descendants=[status for status in shown if status.id not in above],
+        )
+    )
+
+
+async def get_source(call: Call[NoParameters]) -> Response:
+    """Return a status as it was typed."""
+    status_id = call.path_id()
+    for status in await call.gateway.clients.statuses(call.viewer_id, [status_id]):
+        return json_response(entities.StatusSource(id=str(status.id), text=status.text))
+    raise NotFound("There is no such status.", resource="status")
+
+
+async def get_history(call: Call[NoParameters]) -> Response:
+    """Return what a status said before and says now, oldest first."""
+    gateway = call.gateway
+    answer = await gateway.clients.revisions(call.viewer_id, call.path_id())
+    author = await gateway.hydration.account(answer.status.account_id)
+    return json_response([gateway.renderer.revision(revision, author) for revision in answer.revisions])
 
 
 async def delete_status(call: Call[NoParameters]) -> Response:
@@ -64,6 +143,19 @@ async def delete_status(call: Call[NoParameters]) -> Response:
         deleted = gateway.renderer.status(status, author, with_text=True)
     deleted.account.statuses_count = max(0, deleted.account.statuses_count - (deleted.kodama.kind == "status"))
     return json_response(deleted)
+
+
+def _get(path: str, handler: Handler, summary: str, params: type[msgspec.Struct], response: object) -> Route:
+    return Route(
+        method="GET",
+        path=f"/api/v1/statuses{path}",
+        handler=handler,
+        policy="read:statuses",
+        params=params,
+        response=response,
+        summary=summary,
+        tag="statuses",
+    )
 
 
 ROUTES = (
@@ -96,4 +188,19 @@ ROUTES = (
         summary="Delete a status",
         tag="statuses",
     ),
+    Route(
+        method="PUT",
+        path="/api/v1/statuses/{id}",
+        handler=put_status,
+        policy="write:statuses",
+        params=StatusChange,
+        response=entities.Status,
+        fields={"text": "status"},
+        summary="Edit a status, or narrow who may see it",
+        tag="statuses",
+    ),
+    _get("", get_statuses, "Several statuses", StatusIds, list[entities.Status]),
+    _get("/{id}/context", get_context, "The thread around a status", NoParameters, entities.Context),
+    _get("/{id}/source", get_source, "A status as it was typed", NoParameters, entities.StatusSource),
+    _get("/{id}/history", get_history, "What a status said before", NoParameters, list[entities.StatusEdit]),
 )
