@@ -1,15 +1,13 @@
 """What the gateway asks the services: one typed method per need, each with a deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kodama.account.v1 import account_pb2, account_service_pb2, oauth_service_pb2
 from kodama.account.v1.account_service_pb2_grpc import AccountServiceStub
@@ -20,7 +18,7 @@ from kodama.page.v1.window_pb2 import Window
 from kodama.social_graph.v1 import social_graph_pb2, social_graph_service_pb2, suggestion_service_pb2
 from kodama.social_graph.v1.social_graph_service_pb2_grpc import SocialGraphServiceStub
 from kodama.social_graph.v1.suggestion_service_pb2_grpc import SuggestionServiceStub
-from kodama.status.v1 import status_pb2, status_service_pb2
+from kodama.status.v1 import status_service_pb2
 from kodama.status.v1.status_service_pb2_grpc import StatusServiceStub
 from kodama.timeline.v1 import timeline_service_pb2
 from kodama.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
@@ -29,15 +27,9 @@ from chassis import caller
 from chassis.errors import KodamaError, NotFound
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
+from services.gateway.status_calls import StatusCalls
 
-READ_SECONDS = 3
-WRITE_SECONDS = 5
 HEALTH_SECONDS = 1
-
-Answer = TypeVar("Answer", bound=Message)
-
-idempotency_key: ContextVar[str] = ContextVar("idempotency_key", default="")
-"""The Idempotency-Key of the request that is being answered. Every write carries it, without any route having to think of it."""
 
 # Reads, and writes that carry an idempotency key or change nothing the second time, may be repeated when a server goes away.
 RETRYABLE: Mapping[str, Sequence[str]] = {
@@ -70,15 +62,15 @@ class FriendPage:
     next_page_token: str
 
 
-class Clients:
+class Clients(StatusCalls):
     """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
 
     Every method raises the KodamaError that the service ended with, or Unavailable.
     """
 
     def __init__(self, settings: Settings) -> None:
+        super().__init__(caller.Signer(caller.GATEWAY, settings.derive("rpc")))
         self._settings = settings
-        self._signer = caller.Signer(caller.GATEWAY, settings.derive("rpc"))
         self._stack = AsyncExitStack()
         self._health: dict[str, grpc.aio.Channel] = {}
 
@@ -103,14 +95,6 @@ class Clients:
         self._stack.push_async_callback(channel.close)
         self._health[service] = channel
         return channel
-
-    async def _read(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
-        return await call(method, request, self._signer, timeout_seconds=READ_SECONDS)
-
-    async def _write(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
-        if idempotency_key.get() and "request_id" in request.DESCRIPTOR.fields_by_name:
-            request.request_id = idempotency_key.get()  # type: ignore[attr-defined]  # has just been looked for
-        return await call(method, request, self._signer, timeout_seconds=WRITE_SECONDS)
 
     # Health
 
@@ -292,87 +276,7 @@ class Clients:
         request = suggestion_service_pb2.DismissSuggestionRequest(account_id=account_id, target_id=target_id)
         await self._write(self._suggestion.DismissSuggestion, request)
 
-    # Statuses, blogs, timelines
-
-    async def create_status(
-        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType, in_reply_to_id: int = 0
-    ) -> status_pb2.Status:
-        """Post a status."""
-        request = status_service_pb2.CreateStatusRequest(
-            account_id=account_id, text=text, visibility=visibility, in_reply_to_id=in_reply_to_id
-        )
-        return (await self._write(self._status.CreateStatus, request)).status
-
-    async def update_status(
-        self, *, account_id: int, status_id: int, text: str | None, visibility: status_pb2.Visibility.ValueType
-    ) -> status_pb2.Status:
-        """Edit an own status, narrow who may see it, or both; None and unspecified leave it as it is."""
-        request = status_service_pb2.UpdateStatusRequest(
-            account_id=account_id, status_id=status_id, text=text, visibility=visibility
-        )
-        return (await self._write(self._status.UpdateStatus, request)).status
-
-    async def favourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
-        """Favour a status."""
-        request = status_service_pb2.FavouriteStatusRequest(account_id=account_id, status_id=status_id)
-        return (await self._write(self._status.FavouriteStatus, request)).status
-
-    async def unfavourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
-        """Favour a status no more."""
-        request = status_service_pb2.UnfavouriteStatusRequest(account_id=account_id, status_id=status_id)
-        return (await self._write(self._status.UnfavouriteStatus, request)).status
-
-    async def favourite_statuses(
-        self, account_id: int, window: Window
-    ) -> status_service_pb2.ListFavouriteStatusesResponse:
-        """Return a page of what a member favours; the window is of ids of favourites."""
-        request = status_service_pb2.ListFavouriteStatusesRequest(account_id=account_id, window=window)
-        return await self._read(self._status.ListFavouriteStatuses, request)
-
-    async def status_favourites(
-        self, viewer_id: int, status_id: int, window: Window
-    ) -> status_service_pb2.ListStatusFavouritesResponse:
-        """Return a page of who favours a status; the window is of ids of favourites."""
-        request = status_service_pb2.ListStatusFavouritesRequest(
-            viewer_id=viewer_id, status_id=status_id, window=window
-        )
-        return await self._read(self._status.ListStatusFavourites, request)
-
-    async def context(self, viewer_id: int, status_id: int) -> status_service_pb2.GetContextResponse:
-        """Return the thread around a status."""
-        request = status_service_pb2.GetContextRequest(viewer_id=viewer_id, status_id=status_id)
-        return await self._read(self._status.GetContext, request)
-
-    async def revisions(self, viewer_id: int, status_id: int) -> status_service_pb2.ListRevisionsResponse:
-        """Return a status with what it said before and says now."""
-        request = status_service_pb2.ListRevisionsRequest(viewer_id=viewer_id, status_id=status_id)
-        return await self._read(self._status.ListRevisions, request)
-
-    async def delete_status(self, account_id: int, status_id: int) -> status_pb2.Status:
-        """Delete an own status; return what it was."""
-        request = status_service_pb2.DeleteStatusRequest(account_id=account_id, status_id=status_id)
-        return (await self._write(self._status.DeleteStatus, request)).status
-
-    async def statuses(self, viewer_id: int, status_ids: Sequence[int]) -> Sequence[status_pb2.Status]:
-        """Return those that the viewer may see, in no order."""
-        if not status_ids:
-            return []
-        request = status_service_pb2.BatchGetStatusesRequest(viewer_id=viewer_id, status_ids=status_ids)
-        return (await self._read(self._status.BatchGetStatuses, request)).statuses
-
-    async def account_statuses(
-        self, viewer_id: int, account_id: int, window: Window, *, exclude_replies: bool = False
-    ) -> Sequence[status_pb2.Status]:
-        """Return a page of an account's statuses that the viewer may see, newest first."""
-        request = status_service_pb2.ListAccountStatusesRequest(
-            viewer_id=viewer_id, account_id=account_id, window=window, exclude_replies=exclude_replies
-        )
-        return (await self._read(self._status.ListAccountStatuses, request)).statuses
-
-    async def status_counts(self, account_ids: Iterable[int]) -> status_service_pb2.BatchCountStatusesResponse:
-        """Return how many statuses accounts have, and when each posted last."""
-        request = status_service_pb2.BatchCountStatusesRequest(account_ids=sorted(set(account_ids)))
-        return await self._read(self._status.BatchCountStatuses, request)
+    # Blogs, timelines
 
     async def size(self) -> tuple[int, int]:
         """Return how many members and statuses there are."""

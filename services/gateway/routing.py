@@ -17,7 +17,7 @@ from starlette.routing import Route as StarletteRoute
 from chassis.errors import KodamaError, Unavailable
 from services.gateway import bodies
 from services.gateway.auth import Open, Policy, authorize
-from services.gateway.clients import idempotency_key
+from services.gateway.calling import idempotency_key
 from services.gateway.context import Call, Gateway
 from services.gateway.errors import ErrorBody, ErrorStyle, api_error, log_failure
 from services.gateway.parameters import NoParameters, Reader

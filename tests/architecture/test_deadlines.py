@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("chassis", "services", "deploy")
+CALLING = ROOT / "services/gateway/calling.py"
 CALLERS = frozenset({"call", "call_stream"})
 
 EXCEPTIONS = {
@@ -47,6 +48,25 @@ class Reader:
             if alias.name in CALLERS
         }
         self._trusted |= {name for node in ast.walk(self._tree) if (name := self._adapter(node)) is not None}
+        if any(self._heirs()):
+            self._trusted |= Reader(CALLING.read_text("utf-8")).adapters()
+
+    def adapters(self) -> set[str]:
+        """Return how the methods of this module are called that hand an RPC on to chassis.rpc."""
+        return {name for name in self._trusted if name.startswith("self.")}
+
+    def _heirs(self) -> Iterator[ast.AST]:
+        """Yield the classes that are made on the gateway's Calling, or on what is."""
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("services.gateway.")
+            for alias in node.names
+            if alias.name == "Calling" or alias.name.endswith("Calls")
+        }
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.ClassDef) and any(ast.unparse(base) in imported for base in node.bases):
+                yield node
 
     def violations(self) -> Iterator[tuple[int, str, bool]]:
         """Yield line, code, and whether the RPC is called directly with a timeout."""
@@ -122,6 +142,9 @@ PLANTED = {
     "partial": "def f(stub):\n    return partial(stub.Relate, timeout=None)",
     "through somebody else": "async def f(stub):\n    await ask(stub.Relate, request)",
     "as another argument": "async def f(stub):\n    await call(request, stub.Relate)",
+    "through a method that is named like the gateway's": (
+        "class C:\n    async def f(self):\n        await self._read(self._stub.Relate, request)"
+    ),
     "through an adapter that calls it": (
         "async def ask(method, request):\n    return await method(request)\nasync def f(stub):\n    await ask(stub.Relate, 1)"
     ),
@@ -137,6 +160,10 @@ FINE = {
     "adapter": (
         "class C:\n    async def _read(self, method, request):\n        return await call(method, request, s, timeout_seconds=1)\n"
         "    async def f(self):\n        await self._read(self._stub.Relate, request)"
+    ),
+    "client of the gateway": (
+        "from services.gateway.calling import Calling\n"
+        "class C(Calling):\n    async def f(self):\n        await self._read(self._stub.Relate, request)"
     ),
     "servicer": "class S:\n    async def Relate(self, request, context):\n        return None",
 }

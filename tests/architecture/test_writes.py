@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.architecture.test_deadlines import rpc_requests
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / "services/gateway/clients.py"
+CLIENTS = [*(ROOT / "services/gateway").glob("*_calls.py"), ROOT / "services/gateway/clients.py"]
 READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull|Verify)[A-Z]|Relate$|Search[A-Z]|Check$")
 """The names of RPCs that change nothing."""
 
@@ -31,7 +31,8 @@ KEYED = {name for name, request in REQUESTS.items() if "request_id" in request.f
 
 def handed_to(adapter: str) -> set[str]:
     """The RPCs that the gateway's clients hand to `self._read` or `self._write`."""
-    calls = (node for node in ast.walk(ast.parse(CLIENTS.read_text("utf-8"))) if isinstance(node, ast.Call))
+    trees = (ast.parse(path.read_text("utf-8")) for path in CLIENTS)
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
     return {
         call.args[0].attr
         for call in calls
@@ -64,7 +65,7 @@ def test_what_the_gateway_reads_changes_nothing() -> None:
 
 
 def test_the_gateway_calls_nothing_in_another_way() -> None:
-    text = CLIENTS.read_text("utf-8")
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "services/gateway").rglob("*.py"))
     named = {name for name in REQUESTS if re.search(rf"self\._\w+\.{name}\b", text)}
     assert named == handed_to("_read") | handed_to("_write")
 

@@ -71,7 +71,7 @@ async def test_statuses_that_cannot_be(shared_network: Network) -> None:
     escaping = {"content-type": "multipart/form-data; boundary=x; charset=unicode_escape"}
     sentence(await hana.http.post("/api/v1/statuses", content=part, headers=escaping), 422, "status")
     sentence(await hana.http.post("/api/v1/statuses", json={}), 422, "status")
-    for visibility in ("direct", "friends", "everybody", 7):
+    for visibility in ("friends", "everybody", 7):
         answer = await hana.http.post("/api/v1/statuses", json={"status": "x", "visibility": visibility})
         sentence(answer, 422, "visibility")
     long_key = await hana.http.post("/api/v1/statuses", json={"status": "x"}, headers={"idempotency-key": "k" * 256})

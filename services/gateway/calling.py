@@ -1,0 +1,33 @@
+"""How the gateway calls a service: reads, and writes with the client's Idempotency-Key."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from chassis import caller
+from chassis.rpc import call
+
+READ_SECONDS = 3
+WRITE_SECONDS = 5
+
+Answer = TypeVar("Answer", bound=Message)
+
+idempotency_key: ContextVar[str] = ContextVar("idempotency_key", default="")
+"""The Idempotency-Key of the request that is being answered. Every write carries it, without any route having to think of it."""
+
+
+class Calling:
+    """What every client of a service is made on. Its methods raise the KodamaError that the service ended with, or Unavailable."""
+
+    def __init__(self, signer: caller.Signer) -> None:
+        self._signer = signer
+
+    async def _read(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        return await call(method, request, self._signer, timeout_seconds=READ_SECONDS)
+
+    async def _write(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        if idempotency_key.get() and "request_id" in request.DESCRIPTOR.fields_by_name:
+            request.request_id = idempotency_key.get()  # type: ignore[attr-defined]  # has just been looked for
+        return await call(method, request, self._signer, timeout_seconds=WRITE_SECONDS)

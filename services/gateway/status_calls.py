@@ -1,0 +1,90 @@
+"""What the gateway asks status: statuses, threads, favourites."""
+
+from collections.abc import Iterable, Sequence
+
+from kodama.page.v1.window_pb2 import Window
+from kodama.status.v1 import status_pb2
+from kodama.status.v1 import status_service_pb2 as pb
+from kodama.status.v1 import status_service_pb2_grpc as pb_grpc
+
+from services.gateway.calling import Calling
+
+
+class StatusCalls(Calling):
+    """The part of the services that is status's. Whoever opens the channels sets the stub."""
+
+    _status: "pb_grpc.StatusServiceAsyncStub"
+
+    async def create_status(
+        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType, in_reply_to_id: int = 0
+    ) -> status_pb2.Status:
+        """Post a status."""
+        request = pb.CreateStatusRequest(
+            account_id=account_id, text=text, visibility=visibility, in_reply_to_id=in_reply_to_id
+        )
+        return (await self._write(self._status.CreateStatus, request)).status
+
+    async def update_status(
+        self, *, account_id: int, status_id: int, text: str | None, visibility: status_pb2.Visibility.ValueType
+    ) -> status_pb2.Status:
+        """Edit an own status, narrow who may see it, or both; None and unspecified leave it as it is."""
+        request = pb.UpdateStatusRequest(account_id=account_id, status_id=status_id, text=text, visibility=visibility)
+        return (await self._write(self._status.UpdateStatus, request)).status
+
+    async def delete_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+        """Delete an own status; return what it was."""
+        request = pb.DeleteStatusRequest(account_id=account_id, status_id=status_id)
+        return (await self._write(self._status.DeleteStatus, request)).status
+
+    async def favourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+        """Favour a status."""
+        request = pb.FavouriteStatusRequest(account_id=account_id, status_id=status_id)
+        return (await self._write(self._status.FavouriteStatus, request)).status
+
+    async def unfavourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+        """Favour a status no more."""
+        request = pb.UnfavouriteStatusRequest(account_id=account_id, status_id=status_id)
+        return (await self._write(self._status.UnfavouriteStatus, request)).status
+
+    async def favourite_statuses(self, account_id: int, window: Window) -> pb.ListFavouriteStatusesResponse:
+        """Return a page of what a member favours; the window is of ids of favourites."""
+        request = pb.ListFavouriteStatusesRequest(account_id=account_id, window=window)
+        return await self._read(self._status.ListFavouriteStatuses, request)
+
+    async def status_favourites(
+        self, viewer_id: int, status_id: int, window: Window
+    ) -> pb.ListStatusFavouritesResponse:
+        """Return a page of who favours a status; the window is of ids of favourites."""
+        request = pb.ListStatusFavouritesRequest(viewer_id=viewer_id, status_id=status_id, window=window)
+        return await self._read(self._status.ListStatusFavourites, request)
+
+    async def statuses(self, viewer_id: int, status_ids: Sequence[int]) -> Sequence[status_pb2.Status]:
+        """Return those that the viewer may see, in no order."""
+        if not status_ids:
+            return []
+        request = pb.BatchGetStatusesRequest(viewer_id=viewer_id, status_ids=status_ids)
+        return (await self._read(self._status.BatchGetStatuses, request)).statuses
+
+    async def account_statuses(
+        self, viewer_id: int, account_id: int, window: Window, *, exclude_replies: bool = False
+    ) -> Sequence[status_pb2.Status]:
+        """Return a page of an account's statuses that the viewer may see, newest first."""
+        request = pb.ListAccountStatusesRequest(
+            viewer_id=viewer_id, account_id=account_id, window=window, exclude_replies=exclude_replies
+        )
+        return (await self._read(self._status.ListAccountStatuses, request)).statuses
+
+    async def context(self, viewer_id: int, status_id: int) -> pb.GetContextResponse:
+        """Return the thread around a status."""
+        request = pb.GetContextRequest(viewer_id=viewer_id, status_id=status_id)
+        return await self._read(self._status.GetContext, request)
+
+    async def revisions(self, viewer_id: int, status_id: int) -> pb.ListRevisionsResponse:
+        """Return a status with what it said before and says now."""
+        request = pb.ListRevisionsRequest(viewer_id=viewer_id, status_id=status_id)
+        return await self._read(self._status.ListRevisions, request)
+
+    async def status_counts(self, account_ids: Iterable[int]) -> pb.BatchCountStatusesResponse:
+        """Return how many statuses accounts have, and when each posted last."""
+        request = pb.BatchCountStatusesRequest(account_ids=sorted(set(account_ids)))
+        return await self._read(self._status.BatchCountStatuses, request)
