@@ -142,9 +142,9 @@ async def test_parameters_that_name_members(shared_network: Network) -> None:
 async def test_addresses_that_are_none(shared_network: Network) -> None:
     sentence(await shared_network.http.get("/api/v1/nothing"), 404)
     sentence(await shared_network.http.get("/api/v1/statuses/1/nothing"), 404)
-    wrong = await shared_network.http.put("/api/v1/statuses/1")
+    wrong = await shared_network.http.patch("/api/v1/statuses/1")
     sentence(wrong, 405)
-    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "DELETE"}
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD", "PUT", "DELETE"}
     sentence(await shared_network.http.request("PROPFIND", "/api/v1/statuses"), 405)
 
 
