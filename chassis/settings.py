@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 import sys
+from ipaddress import ip_network
 from typing import Annotated, Literal, NoReturn
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -35,6 +36,15 @@ def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
 
 
 Address = Annotated[str, AfterValidator(_is_address)]
+
+
+def _is_rate(rate: str) -> str:
+    if rate and re.fullmatch(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,4} )?(second|minute|hour|day)s?", rate) is None:
+        raise ValueError("must be like 300/5 minutes, or empty for no limit")
+    return rate
+
+
+Rate = Annotated[str, AfterValidator(_is_rate)]
 
 
 class Settings(BaseSettings):
@@ -73,6 +83,22 @@ class Settings(BaseSettings):
     relay_max_attempts: int = Field(default=8, ge=1, le=1000)
     max_friends: int = Field(default=1000, ge=1, le=5000)
     registrations_open: bool = True
+
+    # Rates are written as in `300/5 minutes`; an empty one is no limit. The figures are Mastodon's where it has one.
+    rate_limits: bool = True
+    trusted_proxies: str = ""
+    limit_per_member: Rate = "1500/5 minutes"
+    limit_per_token: Rate = "300/5 minutes"  # noqa: S105 - a rate, no secret
+    limit_per_address: Rate = "300/5 minutes"
+    limit_paging: Rate = "300/15 minutes"
+    limit_writes: Rate = "300/15 minutes"
+    limit_deletes: Rate = "30/30 minutes"
+    limit_friend_requests: Rate = "400/day"
+    limit_searches: Rate = "150/15 minutes"
+    limit_sign_ups: Rate = "5/30 minutes"
+    limit_sign_ins: Rate = "25/5 minutes"
+    limit_apps: Rate = "25/10 minutes"
+
     timeline_dormant_days: int = Field(default=14, ge=2, le=3650)
     timeline_max_pushed_friends: int = Field(default=1000, ge=0, le=5000)
     timeline_keep_days: int = Field(default=90, ge=7, le=36_500)
@@ -98,6 +124,14 @@ class Settings(BaseSettings):
         if url and not _is_url(url, ("amqp", "amqps", "pgmq")):
             raise ValueError(f"must be amqp://user:password@host:port/vhost, or amqps:// or pgmq://{ESCAPE_HINT}")
         return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: str) -> str:
+        try:
+            return ",".join(str(ip_network(network.strip())) for network in networks.split(",") if network.strip())
+        except ValueError as error:
+            raise ValueError("must be networks such as 10.0.0.0/8,fd00::/8") from error
 
     @field_validator("public_url")
     @classmethod

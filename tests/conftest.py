@@ -96,7 +96,13 @@ def fresh_settings(postgres_url: str, template_database: str) -> Iterator[Settin
     ports = choose_ports([*SERVICES, "gateway"])
     addresses = {f"{service}_address": f"127.0.0.1:{port}" for service, port in ports.items()}
     yield Settings.model_validate(
-        {"database_url": _database(postgres_url, name), "secret": SECRET, "shutdown_grace_seconds": 1, **addresses}
+        {
+            "database_url": _database(postgres_url, name),
+            "secret": SECRET,
+            "shutdown_grace_seconds": 1,
+            "rate_limits": False,
+            **addresses,
+        }
     )
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

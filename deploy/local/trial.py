@@ -54,13 +54,19 @@ class Trial:
 
 @contextmanager
 def trial_network(state: Path, **settings: str) -> Iterator[Trial]:
-    """Start `kodama up` with an empty state folder, without demo members, lend the network, and stop it with Ctrl-C.
+    """Start `kodama up` with an empty state folder, without demo members or rate limits, lend the network, and stop it with Ctrl-C.
 
     `settings` are variables for its environment, such as KODAMA_BROKER="pgmq". Raises NotReady, with all that `up` has said, where it does
     not start, does not end with code 0, or leaves a process behind.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("KODAMA_")}
-    environment = {**inherited, "KODAMA_STATE_DIR": str(state), "KODAMA_DEMO": "0", **settings}
+    environment = {
+        **inherited,
+        "KODAMA_STATE_DIR": str(state),
+        "KODAMA_DEMO": "0",
+        "KODAMA_RATE_LIMITS": "off",
+        **settings,
+    }
     with subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, "up"],
         env=environment,

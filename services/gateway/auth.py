@@ -41,6 +41,8 @@ class Caller:
     """0 where the caller is no member."""
     app_id: int = 0
     scopes: frozenset[str] = field(default_factory=frozenset)
+    token: str = ""
+    """What stands for the token in counts: its hash; empty without one."""
 
 
 ANYBODY = Caller()
@@ -65,7 +67,7 @@ class Tokens:
         asked_at = self._clock()
         self._known.pop(key, None)
         info = await self._verify(access_token)
-        verified = Caller(info.account_id, info.app_id, frozenset(info.scopes))
+        verified = Caller(info.account_id, info.app_id, frozenset(info.scopes), key.hex())
         # Counted from before the question, so that a token revoked meanwhile is not remembered for longer.
         self._known[key] = (asked_at + CACHE_SECONDS, verified)
         while len(self._known) > CACHE_SIZE:

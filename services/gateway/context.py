@@ -9,6 +9,7 @@ from chassis.settings import Settings
 from services.gateway.auth import Caller, Tokens
 from services.gateway.clients import Clients
 from services.gateway.hydration import Hydration
+from services.gateway.limiting import Limiter
 from services.gateway.parameters import Params, parse_handle, parse_id
 from services.gateway.rendering import Renderer
 from services.gateway.size import NetworkSize
@@ -24,6 +25,7 @@ class Gateway:
     renderer: Renderer
     hydration: Hydration
     size: NetworkSize
+    limiter: Limiter
 
     @property
     def base_url(self) -> str:
@@ -41,6 +43,7 @@ def make_gateway(settings: Settings, clients: Clients) -> Gateway:
         renderer,
         Hydration(clients, renderer),
         NetworkSize(clients),
+        Limiter(settings),
     )
 
 

@@ -1,6 +1,6 @@
 """Errors over HTTP: every failure is a code, a sentence and, where one is at fault, a field.
 
-Expected failures arrive as chassis.errors; the three below can only happen on this edge.
+Expected failures arrive as chassis.errors; the four below can only happen on this edge.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,6 +50,10 @@ class UnsupportedMedia(KodamaError):
     """The body has a form that is not read here."""
 
 
+class TooManyRequests(KodamaError):
+    """A rate limit is used up; `seconds` says for how long."""
+
+
 HTTP_CODES: Mapping[type[KodamaError], int] = {
     BadRequest: 400,
     TooLarge: 413,
@@ -63,6 +67,7 @@ HTTP_CODES: Mapping[type[KodamaError], int] = {
     LimitReached: 422,
     IdempotencyKeyReused: 422,
     Conflict: 409,
+    TooManyRequests: 429,
     Unavailable: 503,
 }
 
@@ -101,6 +106,8 @@ def error_headers(error: KodamaError) -> dict[str, str]:
             return {"www-authenticate": f'Bearer realm="Kodama", error="insufficient_scope", scope="{scope}"'}
         case Unavailable():
             return {"retry-after": str(RETRY_AFTER_SECONDS)}
+        case TooManyRequests():
+            return {"retry-after": error.metadata["seconds"]}
         case TooLarge():
             return {"connection": "close"}  # what the client still sends is not worth reading
         case _:

@@ -14,12 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from chassis.errors import KodamaError, Unavailable
+from chassis.errors import KodamaError, PermissionDenied, Unauthenticated, Unavailable
 from services.gateway import bodies
-from services.gateway.auth import Open, Policy, authorize
+from services.gateway.auth import ANYBODY, Caller, Open, Policy, authorize
 from services.gateway.calling import idempotency_key
 from services.gateway.context import Call, Gateway
 from services.gateway.errors import ErrorBody, ErrorStyle, api_error, log_failure
+from services.gateway.limiting import DELETES, GENERAL, PAGING, WRITES, RateLimit, Standing
 from services.gateway.parameters import NoParameters, Reader
 from services.gateway.scopes import SCOPES
 
@@ -45,6 +46,10 @@ class Route:
     """The type of the JSON that it answers, for the documentation; None for pages and images."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Names of fields in the contracts → names of parameters here, where they differ."""
+    limits: tuple[RateLimit, ...] = ()
+    """What holds beside what every route of its kind is limited to."""
+    is_limited: bool = True
+    """Whether anything is counted: pictures and probes are not."""
     errors: ErrorStyle = api_error
     refusal: type[msgspec.Struct] = ErrorBody
     """What a 422 holds, for the documentation."""
@@ -60,6 +65,14 @@ class Route:
             raise ValueError(f"{self.method} {self.path}: {self.policy!r} is neither a scope nor an open policy")
         if not self.path.startswith("/") or (self.path != "/" and self.path.endswith("/")):
             raise ValueError(f"{self.method} {self.path}: a path starts with a slash and does not end with one")
+
+    def held_to(self) -> tuple[RateLimit, ...]:
+        """Return every limit that its requests are counted for; the general ones come first."""
+        if not self.is_limited:
+            return ()
+        is_write = self.method != "GET" and self.policy is not Open.PUBLIC
+        by_kind = ((WRITES, is_write), (DELETES, is_write and self.method == "DELETE"))
+        return (*GENERAL, *(limit for limit, holds in by_kind if holds), *self.limits)
 
 
 def json_response(entity: object, headers: Mapping[str, str] | None = None, code: int = 200) -> Response:
@@ -95,6 +108,11 @@ def _by_method(endpoints: Mapping[str, "Endpoint"]) -> Callable[[Request], Await
     return answer
 
 
+def _is_further_page(request: Request) -> bool:
+    query: bytes = request.scope["query_string"]
+    return b"max_id" in query or b"min_id" in query
+
+
 class Endpoint:
     """Answers the requests of one route."""
 
@@ -102,12 +120,20 @@ class Endpoint:
         self._route = route
         self._gateway = gateway
         self._reader = Reader(route.params)
+        self._limits = route.held_to()
+        self._is_paged = any(field.encode_name == "max_id" for field in msgspec.structs.fields(route.params))
 
     async def __call__(self, request: Request) -> Response:
         """Answer within the deadline; whatever fails becomes an answer too."""
+        standing = Standing()
+        response = await self._respond(request, standing)
+        response.raw_headers.extend(standing.headers())
+        return response
+
+    async def _respond(self, request: Request, standing: Standing) -> Response:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                return await self._answer(request)
+                return await self._answer(request, standing)
         except KodamaError as error:
             return self._fail(error, request)
         except TimeoutError:
@@ -118,8 +144,21 @@ class Endpoint:
             log_failure(error, request.url.path)
             return self._fail(KodamaError("Something went wrong here; the fault is ours and has been logged."), request)
 
-    async def _answer(self, request: Request) -> Response:
-        caller = await authorize(request, self._route.policy, self._gateway.tokens)
+    async def _admit(self, request: Request, standing: Standing) -> Caller:
+        """Return who calls, having counted the call; who is refused is counted by address."""
+        limiter = self._gateway.limiter
+        try:
+            caller = await authorize(request, self._route.policy, self._gateway.tokens)
+        except (Unauthenticated, PermissionDenied):
+            limiter.count(request, ANYBODY, self._limits, standing)
+            raise
+        limiter.count(request, caller, self._limits, standing)
+        if self._is_paged and _is_further_page(request):
+            limiter.count(request, caller, (PAGING,), standing)
+        return caller
+
+    async def _answer(self, request: Request, standing: Standing) -> Response:
+        caller = await self._admit(request, standing)
         if self._route.method != "GET":
             idempotency_key.set(
                 request.headers.get("idempotency-key", "")

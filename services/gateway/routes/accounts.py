@@ -10,6 +10,7 @@ from starlette.responses import Response
 from chassis.errors import NotFound
 from services.gateway.context import Call
 from services.gateway.entities import Account, Relationship, Status
+from services.gateway.limiting import SEARCHES, RateLimit
 from services.gateway.pages import link_header, window_links
 from services.gateway.parameters import (
     IdList,
@@ -160,7 +161,15 @@ async def get_friends(call: Call[FriendParameters]) -> Response:
     return json_response(friends, link_header(gateway.base_url, call.request, next_page=page.next_page_token))
 
 
-def _get(path: str, handler: object, scope: str, summary: str, params: type[msgspec.Struct], response: object) -> Route:
+def _get(
+    path: str,
+    handler: object,
+    scope: str,
+    summary: str,
+    params: type[msgspec.Struct],
+    response: object,
+    limits: tuple[RateLimit, ...] = (),
+) -> Route:
     return Route(
         method="GET",
         path=f"/api/v1/accounts{path}",
@@ -169,6 +178,7 @@ def _get(path: str, handler: object, scope: str, summary: str, params: type[msgs
         params=params,
         response=response,
         fields={"page_token": "max_id", "page_size": "limit"},
+        limits=limits,
         summary=summary,
         tag="accounts",
     )
@@ -176,7 +186,9 @@ def _get(path: str, handler: object, scope: str, summary: str, params: type[msgs
 
 ROUTES = (
     _get("", get_accounts, "read:accounts", "Several members", Ids, list[Account]),
-    _get("/search", get_search, "read:accounts", "Members by how their names begin", Search, list[Account]),
+    _get(
+        "/search", get_search, "read:accounts", "Members by how their names begin", Search, list[Account], (SEARCHES,)
+    ),
     _get("/lookup", get_lookup, "read:accounts", "The member with a name", Lookup, Account),
     _get(
         "/relationships", get_relationships, "read:follows", "How the caller stands to members", Ids, list[Relationship]

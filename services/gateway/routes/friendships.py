@@ -8,6 +8,7 @@ from starlette.responses import Response
 from services.gateway import entities
 from services.gateway.clients import Clients
 from services.gateway.context import Call
+from services.gateway.limiting import FRIEND_REQUESTS, RateLimit
 from services.gateway.pages import link_header
 from services.gateway.parameters import NoParameters
 from services.gateway.routes.accounts import FriendParameters
@@ -37,20 +38,27 @@ async def get_follow_requests(call: Call[FriendParameters]) -> Response:
     return json_response(requesters, link_header(gateway.base_url, call.request, next_page=page.next_page_token))
 
 
-def _post(path: str, change: Change, scope: str, summary: str) -> Route:
+def _post(path: str, change: Change, scope: str, summary: str, limits: tuple[RateLimit, ...] = ()) -> Route:
     return Route(
         method="POST",
         path=f"/api/v1/{path}",
         handler=changing(change),
         policy=scope,
         response=entities.Relationship,
+        limits=limits,
         summary=summary,
         tag="friendships",
     )
 
 
 ROUTES = (
-    _post("accounts/{id}/follow", Clients.request_friendship, "write:follows", "Ask for friendship, or accept it"),
+    _post(
+        "accounts/{id}/follow",
+        Clients.request_friendship,
+        "write:follows",
+        "Ask for friendship, or accept it",
+        (FRIEND_REQUESTS,),
+    ),
     _post("accounts/{id}/unfollow", Clients.end_friendship, "write:follows", "Withdraw a request or end a friendship"),
     _post("accounts/{id}/remove_from_followers", Clients.end_friendship, "write:follows", "End a friendship"),
     _post("accounts/{id}/block", Clients.block, "write:blocks", "Block a member"),

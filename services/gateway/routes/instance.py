@@ -249,6 +249,7 @@ ROUTES = (
         policy=Open.PUBLIC,
         response=Health,
         answers={503: Health},
+        is_limited=False,
         summary="Whether the network is well",
         tag="instance",
     ),

@@ -15,6 +15,7 @@ from services.gateway.bodies import is_storable
 from services.gateway.context import Call
 from services.gateway.entities import Application, CredentialApplication, Entity, Nothing, Token
 from services.gateway.errors import ErrorBody, error_headers, error_response, http_code
+from services.gateway.limiting import APPS, SIGN_INS
 from services.gateway.parameters import NoParameters, ShortText
 from services.gateway.routing import Route, json_response
 
@@ -88,7 +89,7 @@ def oauth_error(error: KodamaError, _names: Mapping[str, str]) -> Response:
         case _ if http_status == 500:
             code = "server_error"
         case _:
-            code, http_status = "invalid_request", http_status if http_status == 413 else 400
+            code, http_status = "invalid_request", http_status if http_status in (413, 429) else 400
     headers = {"www-authenticate": 'Basic realm="Kodama"'} if http_status == 401 else error_headers(error)
     body = ErrorBody(error=code, error_description=error.message)
     return error_response(http_status, body, headers | NO_STORE)
@@ -182,6 +183,7 @@ ROUTES = (
         params=NewApp,
         response=CredentialApplication,
         fields={"name": "client_name"},
+        limits=(APPS,),
         summary="Register an app",
         tag="oauth",
     ),
@@ -202,6 +204,7 @@ ROUTES = (
         params=TokenRequest,
         response=Token,
         errors=oauth_error,
+        limits=(SIGN_INS,),
         summary="Get a token",
         tag="oauth",
     ),
@@ -213,6 +216,7 @@ ROUTES = (
         params=Revocation,
         response=Nothing,
         errors=oauth_error,
+        limits=(SIGN_INS,),
         summary="End a token",
         tag="oauth",
     ),

@@ -13,6 +13,7 @@ from chassis.errors import InvalidField, NotFound, PermissionDenied
 from services.gateway.auth import Open
 from services.gateway.context import Call
 from services.gateway.entities import CredentialAccount, Preferences, Token
+from services.gateway.limiting import SIGN_UPS
 from services.gateway.parameters import LongText, NoParameters, ShortText
 from services.gateway.rendering import STATUS_VISIBILITIES
 from services.gateway.routing import Route, json_response
@@ -134,6 +135,7 @@ ROUTES = (
         response=Token,
         errors=sign_up_error,
         refusal=SignUpErrorBody,
+        limits=(SIGN_UPS,),
         summary="Sign up",
         tag="accounts",
     ),

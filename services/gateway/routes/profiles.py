@@ -123,6 +123,7 @@ def _page(
         params=params,
         errors=page_error,
         media_type=media_type,
+        is_limited=media_type == "text/html",  # a page shows dozens of pictures
         summary=summary,
         tag="pages",
     )

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.gateway.context import Call
 from services.gateway.entities import Account, Nothing, Suggestion
+from services.gateway.limiting import SEARCHES
 from services.gateway.parameters import Limit, NoParameters
 from services.gateway.routing import Route, json_response
 
@@ -49,6 +50,7 @@ ROUTES = (
         handler=get_suggestions_v1,
         policy="read:accounts",
         params=SuggestionParameters,
+        limits=(SEARCHES,),
         response=list[Account],
         summary="People the caller might know, without reasons",
         tag="suggestions",
@@ -59,6 +61,7 @@ ROUTES = (
         handler=get_suggestions_v2,
         policy="read:accounts",
         params=SuggestionParameters,
+        limits=(SEARCHES,),
         response=list[Suggestion],
         summary="People the caller might know",
         tag="suggestions",
