@@ -174,7 +174,7 @@ def _append(target: dict[str, Any], name: str, value: str) -> None:
 def _check(values: dict[str, object]) -> None:
     """Refuse nesting without end and text that no part of the network can store."""
     waiting: list[tuple[str, object, int]] = [(name, value, 2) for name, value in values.items()]
-    for seen, (name, value, depth) in enumerate(waiting):
+    for seen, (name, value, depth) in enumerate(waiting, 1):
         if depth > MAX_JSON_DEPTH:
             raise BadRequest(f"The body is nested deeper than {MAX_JSON_DEPTH} levels.")
         if seen > MAX_JSON_VALUES:

@@ -38,7 +38,7 @@ async def test_headers(hana: Member) -> None:
 
 async def test_the_depth_of_json(hana: Member) -> None:
     for depth, code in ((MAX_JSON_DEPTH, 200), (MAX_JSON_DEPTH + 1, 400)):
-        lists = depth - 1  # the object around them is the first level
+        lists = depth - 2  # the object around them and the number in them are levels too
         body = b'{"status":"x","pad":' + b"[" * lists + b"1" + b"]" * lists + b"}"
         assert (await hana.http.post(POST, content=body, headers=JSON)).status_code == code, depth
 
