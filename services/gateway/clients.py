@@ -21,12 +21,14 @@ from kodama.social_graph.v1.suggestion_service_pb2_grpc import SuggestionService
 from kodama.status.v1 import status_service_pb2
 from kodama.status.v1.status_service_pb2_grpc import StatusServiceStub
 from kodama.timeline.v1 import timeline_service_pb2
+from kodama.timeline.v1.notification_service_pb2_grpc import NotificationServiceStub
 from kodama.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
 
 from chassis import caller
 from chassis.errors import KodamaError, NotFound
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
+from services.gateway.notification_calls import NotificationCalls
 from services.gateway.status_calls import StatusCalls
 
 HEALTH_SECONDS = 1
@@ -51,6 +53,10 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
     ),
     "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
     "kodama.timeline.v1.TimelineService": ("ListHomeEntries",),
+    "kodama.timeline.v1.NotificationService": (
+        *("ListNotifications", "GetNotification", "CountUnreadNotifications", "ListMarkers"),
+        *("DismissNotification", "ClearNotifications"),
+    ),
 }
 
 
@@ -83,6 +89,8 @@ class Clients(StatusCalls):
         self._status = StatusServiceStub(self._open("status", "kodama.status.v1.StatusService"))
         self._blog = BlogServiceStub(self._open("blog", "kodama.blog.v1.BlogService"))
         self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
+        notification = NotificationServiceStub(self._open("timeline", "kodama.timeline.v1.NotificationService"))
+        self.notifications = NotificationCalls(notification, self._signer)
         return self
 
     async def __aexit__(

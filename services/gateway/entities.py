@@ -179,6 +179,41 @@ class SearchResults(Entity, kw_only=True):
     hashtags: list[Nothing] = msgspec.field(default_factory=list)
 
 
+NotificationType = Literal["follow_request", "follow", "mention", "favourite"]
+
+
+class Notification(Entity, kw_only=True):
+    """What somebody did that concerns the caller."""
+
+    id: str
+    type: NotificationType
+    created_at: str
+    group_key: str
+    account: Account
+    status: Status | msgspec.UnsetType = msgspec.UNSET
+
+
+class UnreadCount(Entity, kw_only=True):
+    """A number of notifications."""
+
+    count: int
+
+
+class Marker(Entity, kw_only=True):
+    """How far the caller has read a list."""
+
+    last_read_id: str
+    version: int
+    updated_at: str
+
+
+class Markers(Entity, kw_only=True):
+    """How far the caller has read; only the lists of which it is known."""
+
+    home: Marker | msgspec.UnsetType = msgspec.UNSET
+    notifications: Marker | msgspec.UnsetType = msgspec.UNSET
+
+
 class Relationship(Entity, kw_only=True):
     """How the caller stands to an account. Friendship is symmetric: both follow each other."""
 

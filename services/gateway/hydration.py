@@ -7,7 +7,7 @@ from kodama.account.v1 import account_pb2
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
-from kodama.timeline.v1 import timeline_pb2
+from kodama.timeline.v1 import notification_pb2, timeline_pb2
 
 from chassis.errors import NotFound
 from chassis.ids import Kind, kind_of
@@ -112,6 +112,27 @@ class Hydration:
         ids = [entry.entry_id for entry in entries]
         posts = await self.posts(viewer_id, ids, {entry.author_id for entry in entries})
         return [posts[an_id] for an_id in ids if an_id in posts]
+
+    async def notifications(
+        self, viewer_id: int, notifications: Sequence[notification_pb2.Notification]
+    ) -> list[entities.Notification]:
+        """Return notifications with who did it and what it is about, in the same order; without what is gone by now."""
+        accounts, posts = await asyncio.gather(
+            self.accounts(one.from_id for one in notifications),
+            self.posts(viewer_id, [one.status_id for one in notifications if one.status_id]),
+        )
+        return [
+            self._renderer.notification(one, accounts[one.from_id], posts.get(one.status_id))
+            for one in notifications
+            if one.from_id in accounts and (not one.status_id or one.status_id in posts)
+        ]
+
+    async def notification(self, viewer_id: int, notification: notification_pb2.Notification) -> entities.Notification:
+        """Return one. Raises NotFound where it is gone by now."""
+        found = await self.notifications(viewer_id, [notification])
+        if not found:
+            raise NotFound("There is no such notification.", resource="notification")
+        return found[0]
 
     async def suggestions(self, suggestions: Sequence[social_graph_pb2.Suggestion]) -> list[entities.Suggestion]:
         """Return suggestions with the accounts that they name, in the same order."""

@@ -10,6 +10,7 @@ from kodama.account.v1 import account_pb2
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
+from kodama.timeline.v1 import notification_pb2
 
 from chassis.mentions import find_mentions
 from services.gateway import entities, markup
@@ -25,6 +26,12 @@ BLOG_VISIBILITIES: Mapping[int, entities.BlogVisibility] = {
     blog_entry_pb2.VISIBILITY_FRIENDS_OF_FRIENDS: "friends_of_friends",
     blog_entry_pb2.VISIBILITY_FRIENDS: "friends",
     blog_entry_pb2.VISIBILITY_SELF: "self",
+}
+NOTIFICATION_TYPES: Mapping[notification_pb2.NotificationType.ValueType, entities.NotificationType] = {
+    notification_pb2.NOTIFICATION_TYPE_FRIEND_REQUEST: "follow_request",
+    notification_pb2.NOTIFICATION_TYPE_FRIENDSHIP: "follow",
+    notification_pb2.NOTIFICATION_TYPE_MENTION: "mention",
+    notification_pb2.NOTIFICATION_TYPE_FAVOURITE: "favourite",
 }
 
 
@@ -189,6 +196,25 @@ class Renderer:
         if with_text:
             rendered.text = entry.text
         return rendered
+
+    def notification(
+        self, notification: notification_pb2.Notification, who: entities.Account, status: entities.Status | None
+    ) -> entities.Notification:
+        """Return a notification, with the status that it is about if it is about one."""
+        return entities.Notification(
+            id=str(notification.id),
+            type=NOTIFICATION_TYPES[notification.type],
+            created_at=iso_time(notification.created_at_ms),
+            group_key=f"ungrouped-{notification.id}",
+            account=who,
+            status=msgspec.UNSET if status is None else status,
+        )
+
+    def marker(self, marker: notification_pb2.Marker) -> entities.Marker:
+        """Return how far a member has read a list."""
+        return entities.Marker(
+            last_read_id=str(marker.last_read_id), version=marker.version, updated_at=iso_time(marker.updated_at_ms)
+        )
 
     def relationship(self, relationship: social_graph_pb2.Relationship) -> entities.Relationship:
         """Return how the caller stands to an account."""
