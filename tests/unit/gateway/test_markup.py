@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.mentions import find_mentions
 from services.gateway import markup
 
 
@@ -17,8 +18,13 @@ class Strict(HTMLParser):
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        allowed = {"p": set(), "br": set(), "a": {"href", "rel", "target"}}
-        assert {name for name, _ in attrs} == allowed[tag]
+        allowed: dict[str, list[set[str]]] = {
+            "p": [set()],
+            "br": [set()],
+            "a": [{"href", "rel", "target"}, {"href", "class"}],
+        }
+        allowed["span"] = [set(), {"class", "translate"}]
+        assert {name for name, _ in attrs} in allowed[tag]
         if tag == "a":
             href = dict(attrs)["href"]
             assert href is not None
@@ -80,6 +86,28 @@ def test_addresses_become_links(text: str, address: str) -> None:
     assert f'<a href="{address}" rel="nofollow noopener noreferrer" target="_blank">{address}</a>' in markup.paragraph(
         text
     )
+
+
+BASE = "https://kodama.example"
+
+
+def names_in(text: str) -> list[tuple[int, int, str]]:
+    return [(one.start, one.end, f"{BASE}/@{one.handle}") for one in find_mentions(text, "kodama.example")]
+
+
+def test_names_become_links() -> None:
+    html = markup.paragraph("@Ann & @bob@kodama.example", names_in("@Ann & @bob@kodama.example"))
+    ann, bob = (
+        f'<span class="h-card" translate="no"><a href="{BASE}/@{handle}" class="u-url mention">@<span>{name}</span></a></span>'
+        for handle, name in (("ann", "Ann"), ("bob", "bob@kodama.example"))
+    )
+    assert html == f"<p>{ann} &amp; {bob}</p>"
+
+
+@given(st.text(st.sampled_from("@ab<>&\"' \n/.:") | st.characters(exclude_categories=["Cs", "Cc"]), max_size=80))
+def test_any_text_with_names_is_only_shown(text: str) -> None:
+    for whole in (text, f"@a{text}", f"https://a.example/{text} @b"):
+        assert shown(markup.paragraph(whole, names_in(whole))) == whole
 
 
 def test_what_is_no_address_is_no_link() -> None:
