@@ -55,8 +55,10 @@ class Bench:
 
 
 @contextmanager
-def bench_network() -> Iterator[Bench]:
+def bench_network(**variables: str) -> Iterator[Bench]:
     """Start a network in a temporary folder, lend it, and leave neither process nor file behind, also after SIGTERM.
+
+    `variables` are further ones for its environment, such as KODAMA_TIMELINE_MAX_PUSHED_FRIENDS="100".
 
     The server is a private, durable one of our own that notes the time of every commit (track_commit_timestamp), so that deliveries can be
     timed afterwards, from the rows themselves, instead of by asking while they happen.
@@ -72,7 +74,9 @@ def bench_network() -> Iterator[Bench]:
                 conn.execute("ALTER SYSTEM SET track_commit_timestamp = on")
             with (
                 serving(server, log),
-                trial_network(folder / "network", KODAMA_DATABASE_URL=server.url, KODAMA_BROKER="rabbitmq") as trial,
+                trial_network(
+                    folder / "network", KODAMA_DATABASE_URL=server.url, KODAMA_BROKER="rabbitmq", **variables
+                ) as trial,
             ):
                 yield Bench(trial, server, folder)
         finally:

@@ -29,13 +29,20 @@ def machine_facts(bench: Bench) -> dict[str, Any]:
         broker.connect()
         broker_version = str(broker.connection.server_properties.get("version", "unknown"))
     return {
+        **host_facts(),
+        "postgresql": bench.query("SHOW server_version")[0][0],
+        "rabbitmq": broker_version,
+    }
+
+
+def host_facts() -> dict[str, Any]:
+    """Return what figures of this machine depend on, whatever runs on it."""
+    return {
         "cores": os.cpu_count(),
         "processor": _processor(),
         "memory_gib": round(psutil.virtual_memory().total / 1024**3, 1),
         "load_average_before": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "postgresql": bench.query("SHOW server_version")[0][0],
-        "rabbitmq": broker_version,
         "kernel": platform.release(),
     }
 
