@@ -75,7 +75,11 @@ def bench_network(**variables: str) -> Iterator[Bench]:
             with (
                 serving(server, log),
                 trial_network(
-                    folder / "network", KODAMA_DATABASE_URL=server.url, KODAMA_BROKER="rabbitmq", **variables
+                    folder / "network",
+                    KODAMA_DATABASE_URL=server.url,
+                    KODAMA_BROKER="rabbitmq",
+                    KODAMA_RATE_LIMITS="0",
+                    **variables,
                 ) as trial,
             ):
                 yield Bench(trial, server, folder)

@@ -156,6 +156,11 @@ class World:
             pass
         return cursor.fetchall()
 
+    def handle(self, account_id: int) -> str:
+        """Return the handle of a member."""
+        [(handle,)] = self.query("SELECT handle FROM account.accounts WHERE id = %s", account_id)
+        return str(handle)
+
     def true_home(self, account_id: int) -> list[int]:
         """Return what the account's home timeline has to be, newest first, computed by SQL over all schemas."""
         rows = self.query(

@@ -81,6 +81,13 @@ def no_filter(machine: Machine) -> None:
     _check(machine, READER)
 
 
+def cached_visibility(machine: Machine) -> None:
+    machine.post_and_deliver(author=AUTHOR)
+    _check(machine, READER)
+    machine.narrow(number=0, visibility=4)
+    _check(machine, READER)
+
+
 def hasty_activation(machine: Machine) -> None:
     machine.befriend(two=(AUTHOR, STRANGER))
     machine.post_and_deliver(author=AUTHOR)
@@ -187,6 +194,7 @@ HISTORIES: dict[type[mutants.Mutant], History] = {
     mutants.NoMarker: no_marker,
     mutants.BackfillFromReplica: no_backfill,
     mutants.CachedRelations: cached_relations,
+    mutants.CachedVisibility: cached_visibility,
     mutants.TrimWithoutFloor: trim_without_floor,
     mutants.FillAfterPromise: fill_after_promise,
 }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from kodama.page.v1.window_pb2 import Window
 
+from chassis.ids import Kind, kind_of
 from chassis.paging import page_of
 from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Parts
 from tests.integration.timeline.scene import Died
@@ -100,10 +101,26 @@ class Machine(RuleBasedStateMachine):
         left, right = (self.members[number] for number in two)
         self.stage.run(self.world.import_friendships([(left, right)]))
 
-    @rule(author=member, visibility=st.integers(1, 3))
+    @rule(author=member, visibility=st.integers(1, 4))
     def post(self, author: int, visibility: int) -> None:
         status_id = self.stage.run(self.world.post(self.members[author], "echo", visibility))
         self.posted.append((self.members[author], status_id))
+
+    @rule(author=member, mentioned=member, visibility=st.integers(1, 4))
+    def address(self, author: int, mentioned: int, visibility: int) -> None:
+        """Post with a mention, perhaps of nobody who is a friend, perhaps for nobody else."""
+        text = f"@{self.world.handle(self.members[mentioned])} echo"
+        status_id = self.stage.run(self.world.post(self.members[author], text, visibility))
+        self.posted.append((self.members[author], status_id))
+
+    @rule(author=member, number=which)
+    def reply(self, author: int, number: int) -> None:
+        """Answer something that stands on one's home timeline."""
+        seen = [an_id for an_id in self.world.true_home(self.members[author]) if kind_of(an_id) is Kind.STATUS]
+        if seen:
+            answered = seen[number % len(seen)]
+            status_id = self.stage.run(self.world.post(self.members[author], "echo", in_reply_to_id=answered))
+            self.posted.append((self.members[author], status_id))
 
     @rule(author=member)
     def post_and_deliver(self, author: int) -> None:
@@ -129,11 +146,19 @@ class Machine(RuleBasedStateMachine):
         entry_id = self.stage.run(self.world.write(self.members[author], visibility))
         self.written.append((self.members[author], entry_id))
 
+    @rule(number=which, visibility=st.integers(1, 4))
+    @precondition(lambda self: self.posted)
+    def narrow(self, number: int, visibility: int) -> None:
+        """Let fewer see a status from now on."""
+        author_id, status_id = self.posted[number % len(self.posted)]
+        narrowed = max(visibility, self.scene.visibility_of(status_id))
+        self.stage.run(self.world.narrow(author_id, status_id, narrowed))
+
     @rule(number=which)
     @precondition(lambda self: self.written)
-    def narrow(self, number: int) -> None:
-        """Keep to oneself from now on what friends could read until now."""
-        self.scene.narrow_blog_entry(*self.written[number % len(self.written)])
+    def withdraw(self, number: int) -> None:
+        """Keep a blog entry to oneself from now on that friends could read until now."""
+        self.scene.withdraw_blog_entry(*self.written[number % len(self.written)])
 
     @rule(number=which)
     @precondition(lambda self: self.posted)

@@ -334,6 +334,10 @@ class CachedRelations(Mutant):
         return made
 
 
+class CachedVisibility(CachedRelations):
+    """Whoever could see a status once can see it for ever, whatever its author does."""
+
+
 class TrimWithoutFloor(Mutant):
     """Old entries go, and readers rely on them still."""
 
@@ -377,6 +381,7 @@ MUTANTS: tuple[type[Mutant], ...] = (
     NoMarker,
     BackfillFromReplica,
     CachedRelations,
+    CachedVisibility,
     TrimWithoutFloor,
     FillAfterPromise,
 )

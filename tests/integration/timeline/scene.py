@@ -130,7 +130,12 @@ class Scene:
             account_id,
         )
 
-    def narrow_blog_entry(self, account_id: int, entry_id: int) -> None:
+    def visibility_of(self, status_id: int) -> int:
+        """Return who may see a status as it is stored."""
+        [(visibility,)] = self.world.query("SELECT visibility FROM status.statuses WHERE id = %s", status_id)
+        return int(str(visibility))
+
+    def withdraw_blog_entry(self, account_id: int, entry_id: int) -> None:
         """Have only its author see a blog entry from now on."""
         self.world.query(
             "UPDATE blog.blog_entries SET visibility = 4, version = version + 1 WHERE account_id = %s AND id = %s RETURNING 1",
