@@ -10,7 +10,7 @@ after a commit has to see what it did.
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,6 +22,7 @@ BATCH_SECONDS = 30.0
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Id = TypeVar("Id", bound=Hashable)
 
 
 @dataclass(eq=False)
@@ -33,7 +34,7 @@ class _Waiting(Generic[Key, Value]):
 class Coalescer(Generic[Key, Value]):
     """Turns concurrent questions into batches. Belongs to the event loop that uses it.
 
-    `batch` is given distinct questions in the order in which they were asked, never more than `max_batch`, and returns an answer for
+    `batch` is given questions in the order in which they were asked, never more than `max_batch`, and returns an answer for
     each, in the same order; an exception in the place of an answer fails that question alone. At most `max_running` batches run at once.
     """
 
@@ -115,3 +116,34 @@ class Coalescer(Generic[Key, Value]):
             alone = [await self._answers([waiting]) for waiting in taken]
             return [answer for [answer] in alone]
         return answers
+
+
+class Loader(Generic[Id, Value]):
+    """Loads rows by their ids, each once for all who ask for it at the same time.
+
+    `load` is given distinct ids, never more than `max_ids`, and returns the rows that there are.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Sequence[Id]], Awaitable[Mapping[Id, Value]]],
+        *,
+        max_ids: int = 1000,
+        max_running: int = 2,
+    ) -> None:
+        self._load = load
+        self._max_ids = max_ids
+        self._coalescer = Coalescer[Sequence[Id], dict[Id, Value]](self._batch, max_running=max_running)
+
+    async def get(self, ids: Iterable[Id]) -> dict[Id, Value]:
+        """Return the rows that there are, by their ids. Raises what `load` raises."""
+        wanted = list(dict.fromkeys(ids))
+        return await self._coalescer.get(wanted) if wanted else {}
+
+    async def _batch(self, questions: Sequence[Sequence[Id]]) -> list[dict[Id, Value]]:
+        wanted = list(dict.fromkeys(an_id for question in questions for an_id in question))
+        parts = [wanted[first : first + self._max_ids] for first in range(0, len(wanted), self._max_ids)]
+        found: dict[Id, Value] = {}
+        for part in parts:
+            found.update(await self._load(part))
+        return [{an_id: found[an_id] for an_id in question if an_id in found} for question in questions]

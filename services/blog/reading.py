@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
 from chassis.paging import Page
 from services.blog import store
@@ -15,6 +16,7 @@ class Reading:
     def __init__(self, pool: Pool, social_graph: SocialGraph) -> None:
         self._pool = pool
         self._social_graph = social_graph
+        self._own = Coalescer(self._pull_own)
 
     async def visible(self, viewer_id: int, blog_entry_ids: Sequence[int]) -> tuple[list[BlogEntry], list[int]]:
         """Return those that exist and the viewer may see, in no order, and the ids of those that are too much for one answer.
@@ -65,6 +67,8 @@ class Reading:
         """
         if not author_ids:
             return []
+        if list(author_ids) == [viewer_id] and not page.upwards:  # what every read of a home timeline asks
+            return await self._own.get((viewer_id, page))
         async with connection(self._pool) as conn:
             return await store.pull_entries(conn, viewer_id, sorted(set(author_ids)), page)
 
@@ -78,3 +82,7 @@ class Reading:
             return []
         async with connection(self._pool) as conn:
             return await store.list_headers(conn, blog_entry_ids)
+
+    async def _pull_own(self, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
+        async with connection(self._pool) as conn:
+            return await store.pull_own_entries(conn, questions)

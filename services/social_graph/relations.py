@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from chassis.coalescing import Loader
 from chassis.database import Pool, connection
 from services.social_graph import store
 from services.social_graph.domain import (
@@ -17,6 +18,8 @@ from services.social_graph.domain import (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MAX_PAIRS = 5000
+"""Of viewer and account, in one query."""
 LAST_MICROSECOND = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
@@ -25,15 +28,26 @@ class Relations:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._pairs = Loader(self._relate_pairs, max_ids=MAX_PAIRS)
 
     async def relate(
         self, viewer_id: int, account_ids: Sequence[int], *, with_friends_of_friends: bool
     ) -> list[Relationship]:
-        """Return how a viewer stands to each distinct account, in no order."""
+        """Return how a viewer stands to each distinct account, in no order, as of a moment after this call.
+
+        What several viewers ask at the same time is one query, without friends of friends, which cost far more.
+        """
         if not account_ids:
             return []
+        if with_friends_of_friends:
+            async with connection(self._pool) as conn:
+                return await store.relate(conn, viewer_id, account_ids, with_friends_of_friends=True)
+        return list((await self._pairs.get((viewer_id, account_id) for account_id in account_ids)).values())
+
+    async def _relate_pairs(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Relationship]:
         async with connection(self._pool) as conn:
-            return await store.relate(conn, viewer_id, account_ids, with_friends_of_friends=with_friends_of_friends)
+            related = await store.relate_pairs(conn, pairs)
+        return {(viewer_id, relationship.account_id): relationship for viewer_id, relationship in related}
 
     async def friends(self, account_id: int, page_size: int, page_token: str) -> tuple[list[Friend], str]:
         """Return a page of an account's friends by ascending id, and the next page's token, empty at the end.

@@ -135,33 +135,42 @@ async def relate(
     conn: Connection, viewer_id: int, account_ids: Sequence[int], *, with_friends_of_friends: bool = False
 ) -> list[Relationship]:
     """Return how a viewer stands to each distinct account, in no order, in one query."""
-    async with conn.cursor(row_factory=class_row(Relationship)) as cursor:
-        # Friends of friends are found from the accounts asked for: one index range each, joined with the viewer's friends.
-        await cursor.execute(
-            """
-            WITH asked AS (SELECT DISTINCT id FROM unnest(%(account_ids)s::bigint[]) AS account(id)),
-            with_mutual_friend AS (
-                SELECT DISTINCT theirs.account_id FROM asked
-                JOIN friendships AS theirs ON theirs.account_id = asked.id
-                JOIN friendships AS mine ON mine.account_id = %(viewer_id)s AND mine.friend_id = theirs.friend_id
-                WHERE %(with_friends_of_friends)s AND asked.id <> %(viewer_id)s
-            )
-            SELECT id AS account_id,
-                EXISTS (SELECT FROM friendships WHERE account_id = %(viewer_id)s AND friend_id = id) AS is_friend,
-                EXISTS (SELECT FROM friend_requests WHERE requester_id = %(viewer_id)s AND target_id = id) AS is_requested,
-                EXISTS (SELECT FROM friend_requests WHERE requester_id = id AND target_id = %(viewer_id)s) AS is_requested_by,
-                EXISTS (SELECT FROM blocks WHERE account_id = %(viewer_id)s AND target_id = id) AS is_blocking,
-                EXISTS (SELECT FROM blocks WHERE account_id = id AND target_id = %(viewer_id)s) AS is_blocked_by,
-                id IN (SELECT account_id FROM with_mutual_friend) AS is_friend_of_friend
-            FROM asked
-            """,
-            {
-                "viewer_id": viewer_id,
-                "account_ids": list(account_ids),
-                "with_friends_of_friends": with_friends_of_friends,
-            },
+    pairs = [(viewer_id, account_id) for account_id in set(account_ids)]
+    return [related for _, related in await relate_pairs(conn, pairs, with_friends_of_friends=with_friends_of_friends)]
+
+
+async def relate_pairs(
+    conn: Connection, pairs: Sequence[tuple[int, int]], *, with_friends_of_friends: bool = False
+) -> list[tuple[int, Relationship]]:
+    """Return (viewer, how they stand to the account) for distinct pairs of both, in no order, in one query."""
+    # Friends of friends are found from the accounts asked for: one index range each, joined with the viewer's friends.
+    cursor = await conn.execute(
+        """
+        WITH asked AS (
+            SELECT viewer_id, id FROM unnest(%(viewer_ids)s::bigint[], %(account_ids)s::bigint[]) AS pair(viewer_id, id)
+        ),
+        with_mutual_friend AS (
+            SELECT DISTINCT asked.viewer_id, asked.id FROM asked
+            JOIN friendships AS theirs ON theirs.account_id = asked.id
+            JOIN friendships AS mine ON mine.account_id = asked.viewer_id AND mine.friend_id = theirs.friend_id
+            WHERE %(with_friends_of_friends)s AND asked.id <> asked.viewer_id
         )
-        return await cursor.fetchall()
+        SELECT viewer_id, id AS account_id,
+            EXISTS (SELECT FROM friendships WHERE account_id = viewer_id AND friend_id = id) AS is_friend,
+            EXISTS (SELECT FROM friend_requests WHERE requester_id = viewer_id AND target_id = id) AS is_requested,
+            EXISTS (SELECT FROM friend_requests WHERE requester_id = id AND target_id = viewer_id) AS is_requested_by,
+            EXISTS (SELECT FROM blocks WHERE account_id = viewer_id AND target_id = id) AS is_blocking,
+            EXISTS (SELECT FROM blocks WHERE account_id = id AND target_id = viewer_id) AS is_blocked_by,
+            (viewer_id, id) IN (SELECT viewer_id, id FROM with_mutual_friend) AS is_friend_of_friend
+        FROM asked
+        """,
+        {
+            "viewer_ids": [viewer_id for viewer_id, _ in pairs],
+            "account_ids": [account_id for _, account_id in pairs],
+            "with_friends_of_friends": with_friends_of_friends,
+        },
+    )
+    return [(row[0], Relationship(*row[1:])) for row in await cursor.fetchall()]
 
 
 async def list_friends(conn: Connection, account_id: int, after_id: int, limit: int) -> list[Friend]:

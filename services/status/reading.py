@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
 from chassis.errors import NotFound
 from chassis.paging import Page
@@ -17,6 +18,8 @@ class Reading:
     def __init__(self, pool: Pool, social_graph: SocialGraph) -> None:
         self._pool = pool
         self._social_graph = social_graph
+        self._statuses = Coalescer(self._load_for)
+        self._own = Coalescer(self._pull_own)
 
     async def visible(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
         """Return those that exist and the viewer may see, in no order."""
@@ -70,6 +73,8 @@ class Reading:
 
     async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[tuple[int, int]]:
         """Return (id, author) of a page of these authors' statuses, newest first; the caller knows that they are friends."""
+        if list(author_ids) == [viewer_id] and not page.upwards:  # what every read of a home timeline asks
+            return await self._own.get((viewer_id, page))
         async with connection(self._pool) as conn:
             return await store.pull_statuses(conn, viewer_id, sorted(set(author_ids)), page)
 
@@ -91,7 +96,12 @@ class Reading:
             return await store.count_all(conn)
 
     async def _load(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
-        if not status_ids:
-            return []
+        return await self._statuses.get((viewer_id, status_ids)) if status_ids else []
+
+    async def _load_for(self, questions: Sequence[tuple[int, Sequence[int]]]) -> list[list[Status]]:
         async with connection(self._pool) as conn:
-            return await store.list_statuses(conn, viewer_id, status_ids)
+            return await store.list_statuses_for(conn, questions)
+
+    async def _pull_own(self, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
+        async with connection(self._pool) as conn:
+            return await store.pull_own_statuses(conn, questions)

@@ -1,7 +1,7 @@
 """Every SQL text of this service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg.rows import class_row
 
@@ -184,22 +184,41 @@ async def delete_status(conn: Connection, status: Status) -> None:
 
 async def list_statuses(conn: Connection, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
     """Return those that exist, in no order, each with whether the viewer favours it."""
-    async with conn.cursor(row_factory=class_row(Status)) as cursor:
-        await cursor.execute(
-            """
-            SELECT id, account_id, text, visibility, version,
-                coalesce((extract(epoch FROM edited_at) * 1000)::bigint, 0) AS edited_at_ms,
-                coalesce(in_reply_to_id, 0) AS in_reply_to_id,
-                coalesce(in_reply_to_account_id, 0) AS in_reply_to_account_id,
-                mentioned_ids, mentioned_handles, replies_count, favourites_count,
-                favourites_count > 0 AND EXISTS (
-                    SELECT FROM favourites WHERE status_id = statuses.id AND favourites.account_id = %(viewer_id)s
-                ) AS is_favourited
-            FROM statuses WHERE id = ANY(%(status_ids)s)
-            """,
-            {"viewer_id": viewer_id, "status_ids": list(status_ids)},
-        )
-        return await cursor.fetchall()
+    [statuses] = await list_statuses_for(conn, [(viewer_id, status_ids)])
+    return statuses
+
+
+async def list_statuses_for(conn: Connection, questions: Sequence[tuple[int, Sequence[int]]]) -> list[list[Status]]:
+    """Return the same for several viewers, each (viewer, ids), in one query: every status is read once, whoever asks for it."""
+    cursor = await conn.execute(
+        """
+        SELECT id, account_id, text, visibility, version,
+            coalesce((extract(epoch FROM edited_at) * 1000)::bigint, 0) AS edited_at_ms,
+            coalesce(in_reply_to_id, 0) AS in_reply_to_id,
+            coalesce(in_reply_to_account_id, 0) AS in_reply_to_account_id,
+            mentioned_ids, mentioned_handles, replies_count, favourites_count,
+            CASE WHEN favourites_count > 0 THEN ARRAY(
+                SELECT favourites.account_id FROM favourites
+                WHERE status_id = statuses.id AND favourites.account_id = ANY(%(viewer_ids)s)
+            ) END AS favoured_by
+        FROM statuses WHERE id = ANY(%(status_ids)s)
+        """,
+        {
+            "viewer_ids": list({viewer_id for viewer_id, _ in questions}),
+            "status_ids": list({status_id for _, status_ids in questions for status_id in status_ids}),
+        },
+    )
+    found = {row[0]: (Status(*row[:-1]), row[-1] or ()) for row in await cursor.fetchall()}
+    return [
+        [
+            replace(found[status_id][0], is_favourited=True)
+            if viewer_id in found[status_id][1]
+            else found[status_id][0]
+            for status_id in dict.fromkeys(status_ids)
+            if status_id in found
+        ]
+        for viewer_id, status_ids in questions
+    ]
 
 
 async def list_account_status_ids(
@@ -281,6 +300,31 @@ async def pull_statuses(
         },
     )
     return sorted(await cursor.fetchall(), reverse=True)
+
+
+async def pull_own_statuses(conn: Connection, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
+    """Return for several authors (id, author) of the newest of their own statuses on a page each, newest first."""
+    cursor = await conn.execute(
+        """
+        SELECT asked.number, ARRAY(
+            SELECT id FROM statuses
+            WHERE account_id = asked.author_id AND id < asked.below AND id > asked.above ORDER BY id DESC LIMIT asked."limit"
+        ) AS ids
+        FROM unnest(%(author_ids)s::bigint[], %(below)s::bigint[], %(above)s::bigint[], %(limit)s::int[])
+            WITH ORDINALITY AS asked(author_id, below, above, "limit", number)
+        """,
+        {
+            "author_ids": [author_id for author_id, _ in questions],
+            "below": [page.below for _, page in questions],
+            "above": [page.above for _, page in questions],
+            "limit": [page.limit for _, page in questions],
+        },
+    )
+    found: dict[int, list[int]] = dict(await cursor.fetchall())
+    return [
+        [(status_id, author_id) for status_id in found[number]]
+        for number, (author_id, _) in enumerate(questions, start=1)
+    ]
 
 
 async def count_all(conn: Connection) -> int:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
 from chassis.paging import Page, take_page
 from services.timeline import store
@@ -39,6 +40,7 @@ class HomeReading:
         self._friends = friends
         self._open_work = open_work
         self._dormant_days = dormant_days
+        self._pages = {upwards: Coalescer(self._read_pages) for upwards in (False, True)}
 
     async def page(self, account_id: int, page: Page) -> list[Entry]:
         """Return a page, newest first, short of its limit only where the timeline ends.
@@ -80,13 +82,16 @@ class HomeReading:
         return {entry.entry_id: entry for entry in found}
 
     async def _read_pushed(self, account_id: int, page: Page) -> tuple[Home | None, list[Entry]]:
-        async with connection(self._pool) as conn:
-            home, pushed = await store.read_home(conn, account_id, page, self._dormant_days)
+        home, pushed = await self._pages[page.upwards].get((account_id, page))
         if home is None or home.is_dormant:
             await self._activation.activate(account_id)
         elif home.is_stale:
             await self._activation.note_read(account_id)
         return home, pushed
+
+    async def _read_pages(self, questions: Sequence[tuple[int, Page]]) -> list[tuple[Home | None, list[Entry]]]:
+        async with connection(self._pool) as conn:
+            return await store.read_homes(conn, questions, self._dormant_days)
 
 
 def _by_authors(entries: Sequence[Entry], author_ids: Sequence[int]) -> list[Entry]:

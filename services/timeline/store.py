@@ -22,48 +22,67 @@ async def read_home(
     conn: Connection, account_id: int, page: Page, dormant_days: int
 ) -> tuple[Home | None, list[Entry]]:
     """Return a member's home and a page of what has been pushed to it, from one snapshot; no home: has never read."""
+    [answer] = await read_homes(conn, [(account_id, page)], dormant_days)
+    return answer
+
+
+async def read_homes(
+    conn: Connection, questions: Sequence[tuple[int, Page]], dormant_days: int
+) -> list[tuple[Home | None, list[Entry]]]:
+    """Return the same for several members, each (member, page), in one query; the pages all go the same way."""
     newest = """
-        WITH home AS (
-            SELECT account_id, greatest(pushed_from, floor_id) AS pushed_from,
-                active_at < now() - interval '1 hour' AS is_stale,
-                active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,
-                ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors
-            FROM homes CROSS JOIN retention WHERE account_id = %(account_id)s
-        )
-        SELECT h.pushed_from, h.is_stale, h.is_dormant, h.pulled_authors, e.entry_id, e.author_id
-        FROM home AS h LEFT JOIN LATERAL (
-            SELECT entry_id, author_id FROM entries
-            WHERE account_id = h.account_id AND entry_id >= h.pushed_from
-              AND entry_id < %(below)s AND entry_id > %(above)s
-            ORDER BY entry_id DESC LIMIT %(limit)s
-        ) AS e ON true
+        SELECT asked.number, greatest(h.pushed_from, r.floor_id) AS pushed_from,
+            h.active_at < now() - interval '1 hour' AS is_stale,
+            h.active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,
+            ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors,
+            page.entry_ids, page.author_ids
+        FROM unnest(%(account_ids)s::bigint[], %(below)s::bigint[], %(above)s::bigint[], %(limit)s::int[])
+            WITH ORDINALITY AS asked(account_id, below, above, "limit", number)
+        JOIN homes AS h ON h.account_id = asked.account_id CROSS JOIN retention AS r
+        CROSS JOIN LATERAL (
+            SELECT array_agg(e.entry_id) AS entry_ids, array_agg(e.author_id) AS author_ids
+            FROM (
+                SELECT entry_id, author_id FROM entries
+                WHERE account_id = asked.account_id AND entry_id >= greatest(h.pushed_from, r.floor_id)
+                    AND entry_id < asked.below AND entry_id > asked.above
+                ORDER BY entry_id DESC LIMIT asked."limit"
+            ) AS e
+        ) AS page
         """
     oldest = """
-        WITH home AS (
-            SELECT account_id, greatest(pushed_from, floor_id) AS pushed_from,
-                active_at < now() - interval '1 hour' AS is_stale,
-                active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,
-                ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors
-            FROM homes CROSS JOIN retention WHERE account_id = %(account_id)s
-        )
-        SELECT h.pushed_from, h.is_stale, h.is_dormant, h.pulled_authors, e.entry_id, e.author_id
-        FROM home AS h LEFT JOIN LATERAL (
-            SELECT entry_id, author_id FROM entries
-            WHERE account_id = h.account_id AND entry_id >= h.pushed_from
-              AND entry_id < %(below)s AND entry_id > %(above)s
-            ORDER BY entry_id ASC LIMIT %(limit)s
-        ) AS e ON true
+        SELECT asked.number, greatest(h.pushed_from, r.floor_id) AS pushed_from,
+            h.active_at < now() - interval '1 hour' AS is_stale,
+            h.active_at < now() - make_interval(days => %(dormant_days)s - 1) AS is_dormant,
+            ARRAY(SELECT author_id FROM pulled_authors) AS pulled_authors,
+            page.entry_ids, page.author_ids
+        FROM unnest(%(account_ids)s::bigint[], %(below)s::bigint[], %(above)s::bigint[], %(limit)s::int[])
+            WITH ORDINALITY AS asked(account_id, below, above, "limit", number)
+        JOIN homes AS h ON h.account_id = asked.account_id CROSS JOIN retention AS r
+        CROSS JOIN LATERAL (
+            SELECT array_agg(e.entry_id) AS entry_ids, array_agg(e.author_id) AS author_ids
+            FROM (
+                SELECT entry_id, author_id FROM entries
+                WHERE account_id = asked.account_id AND entry_id >= greatest(h.pushed_from, r.floor_id)
+                    AND entry_id < asked.below AND entry_id > asked.above
+                ORDER BY entry_id ASC LIMIT asked."limit"
+            ) AS e
+        ) AS page
         """
     cursor = await conn.execute(
-        oldest if page.upwards else newest,
-        {"account_id": account_id, "dormant_days": dormant_days, **page.parameters()},
+        oldest if questions[0][1].upwards else newest,
+        {
+            "account_ids": [account_id for account_id, _ in questions],
+            "below": [page.below for _, page in questions],
+            "above": [page.above for _, page in questions],
+            "limit": [page.limit for _, page in questions],
+            "dormant_days": dormant_days,
+        },
     )
-    rows = await cursor.fetchall()
-    if not rows:
-        return None, []
-    pushed_from, is_stale, is_dormant, pulled_authors = rows[0][:4]
-    home = Home(pushed_from, is_stale, is_dormant, tuple(pulled_authors))
-    return home, [Entry(row[4], row[5]) for row in rows if row[4] is not None]
+    answers: list[tuple[Home | None, list[Entry]]] = [(None, []) for _ in questions]
+    for number, pushed_from, is_stale, is_dormant, pulled, entry_ids, author_ids in await cursor.fetchall():
+        entries = [Entry(*pair) for pair in zip(entry_ids or (), author_ids or (), strict=True)]
+        answers[number - 1] = (Home(pushed_from, is_stale, is_dormant, tuple(pulled)), entries)
+    return answers
 
 
 async def note_read(conn: Connection, account_id: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from chassis import coalescing
-from chassis.coalescing import Coalescer
+from chassis.coalescing import Coalescer, Loader
 from chassis.errors import InvalidField, Unavailable
 
 COMMITTED: contextvars.ContextVar[str] = contextvars.ContextVar("committed", default="nobody's")
@@ -177,3 +177,18 @@ async def test_a_batch_runs_in_nobodys_context() -> None:
 
     COMMITTED.set("the first caller's")
     assert await Coalescer(batch).get(1) == "nobody's"
+
+
+async def test_a_loader_loads_what_several_ask_for_once_and_gives_each_their_own() -> None:
+    loads: list[list[int]] = []
+
+    async def load(ids: Sequence[int]) -> dict[int, str]:
+        loads.append(list(ids))
+        return {an_id: str(an_id) for an_id in ids if an_id != 4}
+
+    loader = Loader(load, max_ids=3, max_running=1)
+    answers: tuple[dict[int, str], ...] = await asyncio.gather(
+        loader.get([1, 2, 1]), loader.get([2, 3, 4]), loader.get([]), loader.get([4])
+    )
+    assert list(answers) == [{1: "1", 2: "2"}, {2: "2", 3: "3"}, {}, {}]
+    assert loads == [[1, 2, 3], [4]]
