@@ -147,7 +147,7 @@ async def test_who_may_call_what(graph: Graph) -> None:
         return True
 
     relate = [role for role in sorted(caller.ROLES) if await calls(role, graph.stub.Relate, pb.RelateRequest())]
-    assert relate == ["blog", "gateway", "operator", "status", "timeline"]
+    assert relate == ["blog", "gateway", "operator", "status", "timeline", "worker"]
     request = pb.BatchImportFriendshipsRequest()
     imports = [role for role in sorted(caller.ROLES) if await calls(role, graph.stub.BatchImportFriendships, request)]
     assert imports == ["operator"]
