@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     relay_lease_seconds: int = Field(default=90, ge=5, le=3600)
     relay_max_attempts: int = Field(default=8, ge=1, le=1000)
     max_friends: int = Field(default=1000, ge=1, le=5000)
+    friend_request_days: int = Field(default=90, ge=1, le=3650)
     registrations_open: bool = True
 
     # Rates are written as in `300/5 minutes`; an empty one is no limit. The figures are Mastodon's where it has one.

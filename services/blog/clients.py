@@ -35,6 +35,7 @@ class SocialGraph:
                 is_friend=relationship.is_friend,
                 is_friend_of_friend=with_friends_of_friends and relationship.is_friend_of_friend,
                 is_blocked_either_way=relationship.is_blocking or relationship.is_blocked_by,
+                is_muting=relationship.is_muting,
             )
             for relationship in response.relationships
         }

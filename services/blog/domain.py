@@ -60,6 +60,8 @@ class Relation:
     is_friend_of_friend: bool = False
     """Only known where it was asked for."""
     is_blocked_either_way: bool = False
+    is_muting: bool = False
+    """The viewer does not want to see the author's posts on the home timeline."""
 
 
 Relations = Mapping[int, Relation]
@@ -144,10 +146,14 @@ def may_see(viewer_id: int, account_id: int, visibility: int, relation: Relation
 
 
 def may_stand_on_home(viewer_id: int, account_id: int, visibility: int, relation: Relation | None) -> bool:
-    """Tell whether an author's entry belongs on a viewer's home timeline: their own, or one that a friend shows to friends."""
+    """Tell whether an author's entry belongs on a viewer's home timeline: their own, or one that a friend whom they
+    do not mute shows to friends.
+    """
     if viewer_id == account_id:
         return True
-    return relation is not None and relation.is_friend and may_see(viewer_id, account_id, visibility, relation)
+    if relation is None or relation.is_muting:
+        return False
+    return relation.is_friend and may_see(viewer_id, account_id, visibility, relation)
 
 
 def split_answer(headers: Sequence[EntryHeader]) -> tuple[list[int], list[int]]:

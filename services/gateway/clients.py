@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +14,6 @@ from kodama.account.v1.oauth_service_pb2_grpc import OAuthServiceStub
 from kodama.blog.v1 import blog_entry_pb2, blog_service_pb2
 from kodama.blog.v1.blog_service_pb2_grpc import BlogServiceStub
 from kodama.page.v1.window_pb2 import Window
-from kodama.social_graph.v1 import social_graph_pb2, social_graph_service_pb2, suggestion_service_pb2
 from kodama.social_graph.v1.social_graph_service_pb2_grpc import SocialGraphServiceStub
 from kodama.social_graph.v1.suggestion_service_pb2_grpc import SuggestionServiceStub
 from kodama.status.v1 import status_service_pb2
@@ -28,6 +26,7 @@ from chassis import caller
 from chassis.errors import KodamaError, NotFound
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
+from services.gateway.graph_calls import GraphCalls
 from services.gateway.notification_calls import NotificationCalls
 from services.gateway.status_calls import StatusCalls
 
@@ -40,7 +39,10 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
         *("UpdateAccount", "BatchGetAccountSettings"),
     ),
     "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp"),
-    "kodama.social_graph.v1.SocialGraphService": ("Relate", "ListFriends", "ListFriendRequests", "BatchCountFriends"),
+    "kodama.social_graph.v1.SocialGraphService": (
+        *("Relate", "ListFriends", "ListFriendRequests", "ListBlocks", "ListMutes"),
+        *("BatchListMutualFriends", "BatchCountFriends"),
+    ),
     "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
     "kodama.status.v1.StatusService": (
         "BatchGetStatuses",
@@ -60,15 +62,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class FriendPage:
-    """A page of account ids, and the token of the next; empty at the end."""
-
-    account_ids: Sequence[int]
-    next_page_token: str
-
-
-class Clients(StatusCalls):
+class Clients(GraphCalls, StatusCalls):
     """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
 
     Every method raises the KodamaError that the service ended with, or Unavailable.
@@ -214,75 +208,6 @@ class Clients(StatusCalls):
             access_token=access_token, client_id=client_id, client_secret=client_secret
         )
         await self._write(self._oauth.RevokeToken, request)
-
-    # The social graph
-
-    async def request_friendship(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
-        """Ask for friendship, or accept what the target has asked."""
-        request = social_graph_service_pb2.RequestFriendshipRequest(account_id=account_id, target_id=target_id)
-        return (await self._write(self._graph.RequestFriendship, request)).relationship
-
-    async def accept_friend_request(self, account_id: int, requester_id: int) -> social_graph_pb2.Relationship:
-        """Make both friends."""
-        request = social_graph_service_pb2.AcceptFriendRequestRequest(account_id=account_id, requester_id=requester_id)
-        return (await self._write(self._graph.AcceptFriendRequest, request)).relationship
-
-    async def reject_friend_request(self, account_id: int, requester_id: int) -> social_graph_pb2.Relationship:
-        """Drop what the requester asked."""
-        request = social_graph_service_pb2.RejectFriendRequestRequest(account_id=account_id, requester_id=requester_id)
-        return (await self._write(self._graph.RejectFriendRequest, request)).relationship
-
-    async def end_friendship(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
-        """Withdraw a request or end the friendship."""
-        request = social_graph_service_pb2.EndFriendshipRequest(account_id=account_id, target_id=target_id)
-        return (await self._write(self._graph.EndFriendship, request)).relationship
-
-    async def block(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
-        """Hide both from each other."""
-        request = social_graph_service_pb2.BlockRequest(account_id=account_id, target_id=target_id)
-        return (await self._write(self._graph.Block, request)).relationship
-
-    async def unblock(self, account_id: int, target_id: int) -> social_graph_pb2.Relationship:
-        """End a block."""
-        request = social_graph_service_pb2.UnblockRequest(account_id=account_id, target_id=target_id)
-        return (await self._write(self._graph.Unblock, request)).relationship
-
-    async def relate(self, viewer_id: int, account_ids: Iterable[int]) -> dict[int, social_graph_pb2.Relationship]:
-        """Return how a viewer stands to accounts, by their ids."""
-        request = social_graph_service_pb2.RelateRequest(viewer_id=viewer_id, account_ids=sorted(set(account_ids)))
-        answer = await self._read(self._graph.Relate, request)
-        return {relationship.account_id: relationship for relationship in answer.relationships}
-
-    async def friends(self, account_id: int, *, page_size: int, page_token: str) -> FriendPage:
-        """Return a page of an account's friends."""
-        request = social_graph_service_pb2.ListFriendsRequest(
-            account_id=account_id, page_size=page_size, page_token=page_token
-        )
-        answer = await self._read(self._graph.ListFriends, request)
-        return FriendPage([friend.account_id for friend in answer.friends], answer.next_page_token)
-
-    async def friend_requests(self, account_id: int, *, page_size: int, page_token: str = "") -> FriendPage:
-        """Return a page of those who wait for an account's answer."""
-        request = social_graph_service_pb2.ListFriendRequestsRequest(
-            account_id=account_id, page_size=page_size, page_token=page_token
-        )
-        answer = await self._read(self._graph.ListFriendRequests, request)
-        return FriendPage([one.requester_id for one in answer.friend_requests], answer.next_page_token)
-
-    async def friend_counts(self, account_ids: Iterable[int]) -> Mapping[int, int]:
-        """Return the numbers of friends, by account id; none where there are none."""
-        request = social_graph_service_pb2.BatchCountFriendsRequest(account_ids=sorted(set(account_ids)))
-        return (await self._read(self._graph.BatchCountFriends, request)).counts
-
-    async def suggestions(self, account_id: int, *, limit: int) -> Sequence[social_graph_pb2.Suggestion]:
-        """Return whom a member might know, the best first."""
-        request = suggestion_service_pb2.ListSuggestionsRequest(account_id=account_id, limit=limit)
-        return (await self._read(self._suggestion.ListSuggestions, request)).suggestions
-
-    async def dismiss_suggestion(self, account_id: int, target_id: int) -> None:
-        """Never suggest the target to the account again."""
-        request = suggestion_service_pb2.DismissSuggestionRequest(account_id=account_id, target_id=target_id)
-        await self._write(self._suggestion.DismissSuggestion, request)
 
     # Blogs, timelines
 

@@ -227,11 +227,27 @@ class Relationship(Entity, kw_only=True):
     requested_by: bool
     blocking: bool
     blocked_by: bool
-    muting: bool = False
-    muting_notifications: bool = False
+    muting: bool
+    muting_notifications: bool
+    muting_expires_at: str | None
+    """None where the mute has no end, or there is none."""
     domain_blocking: bool = False
     endorsed: bool = False
     note: str = ""
+
+
+class MutedAccount(Account, kw_only=True):
+    """A member whom the caller mutes."""
+
+    mute_expires_at: str | None
+    """None for ever."""
+
+
+class FamiliarFollowers(Entity, kw_only=True):
+    """The friends that the caller shares with an account."""
+
+    id: str
+    accounts: list[Account]
 
 
 class Suggestion(Entity, kw_only=True):

@@ -227,7 +227,17 @@ class Renderer:
             requested_by=relationship.is_requested_by,
             blocking=relationship.is_blocking,
             blocked_by=relationship.is_blocked_by,
+            muting=relationship.is_muting,
+            muting_notifications=relationship.is_muting_notifications,
+            muting_expires_at=iso_time(relationship.muting_expires_at_ms)
+            if relationship.muting_expires_at_ms
+            else None,
         )
+
+    def muted_account(self, account: entities.Account, muted: social_graph_pb2.MutedAccount) -> entities.MutedAccount:
+        """Return a member whom the caller mutes."""
+        expires_at = iso_time(muted.expires_at_ms) if muted.expires_at_ms else None
+        return entities.MutedAccount(**msgspec.structs.asdict(account), mute_expires_at=expires_at)
 
     def token(self, token: account_pb2.Token) -> entities.Token:
         """Return a fresh token."""

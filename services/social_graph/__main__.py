@@ -7,6 +7,7 @@ from kodama.account.v1 import account_service_pb2_grpc
 
 from chassis import caller
 from chassis.database import Pool
+from chassis.housekeeping import repeat
 from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
@@ -17,6 +18,8 @@ from services.social_graph.blocking import Blocking
 from services.social_graph.clients import Accounts
 from services.social_graph.friendships import Friendships
 from services.social_graph.importing import Importing
+from services.social_graph.mute_store import delete_expired_mutes
+from services.social_graph.muting import Muting
 from services.social_graph.relations import Relations
 from services.social_graph.servicer import (
     SocialGraphServicer,
@@ -24,6 +27,7 @@ from services.social_graph.servicer import (
     social_graph_service,
     suggestion_service,
 )
+from services.social_graph.store import delete_expired_requests
 from services.social_graph.suggesting import Suggesting
 
 
@@ -40,11 +44,14 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     writes = Writes(pool, settings.derive("idempotency"))
     servicer = SocialGraphServicer(
         writes,
-        Friendships(bell, accounts, settings.max_friends),
+        Friendships(bell, accounts, max_friends=settings.max_friends, request_days=settings.friend_request_days),
         Blocking(bell, accounts),
+        Muting(accounts),
         Relations(pool),
         Importing(pool, bell, accounts, settings.max_friends),
     )
+    await stack.enter_async_context(repeat("requests.forget", delete_expired_requests, pool))
+    await stack.enter_async_context(repeat("mutes.forget", delete_expired_mutes, pool))
     return [
         social_graph_service(servicer),
         suggestion_service(SuggestionServicer(writes, Suggesting(pool, bell))),

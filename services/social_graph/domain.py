@@ -15,6 +15,8 @@ MAX_WEDGES = 250_000
 DEFAULT_PAGE_SIZE = 40
 MAX_PAGE_SIZE = 1000
 MAX_TOKEN_LENGTH = 100
+MAX_MUTE_SECONDS = 10 * 365 * 24 * 3600
+MAX_MUTUAL_FRIENDS = 40
 
 
 @dataclass(frozen=True, order=True)
@@ -45,6 +47,10 @@ class Relationship:
     is_blocking: bool
     is_blocked_by: bool
     is_friend_of_friend: bool
+    is_muting: bool
+    is_muting_notifications: bool
+    muting_expires_at: datetime | None
+    """None where there is no mute, or one without an end."""
 
     @property
     def is_blocked_either_way(self) -> bool:
@@ -67,6 +73,26 @@ class FriendRequest:
     requester_id: int
     target_id: int
     created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class BlockedAccount:
+    """Whom an account blocks."""
+
+    account_id: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class MutedAccount:
+    """Whom an account mutes."""
+
+    account_id: int
+    created_at: datetime
+    hides_notifications: bool
+    expires_at: datetime | None
+    """None for ever."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +146,15 @@ def check_id(account_id: int, field: str) -> int:
     return account_id
 
 
+def check_duration(duration_seconds: int) -> int:
+    """Return how long a mute lasts, 0 for ever. Raises InvalidField where it is negative or longer than ten years."""
+    if not 0 <= duration_seconds <= MAX_MUTE_SECONDS:
+        raise InvalidField(
+            "duration_seconds", f"A mute lasts from 1 to {MAX_MUTE_SECONDS} seconds; 0 means that it does not end."
+        )
+    return duration_seconds
+
+
 def check_friendships(friendships: Iterable[tuple[int, int]]) -> list[Pair]:
     """Return the distinct pairs to import, in order. Raises InvalidField for bad ids and members befriending themselves."""
     pairs = set()
@@ -154,11 +189,11 @@ def page_size_of(page_size: int) -> int:
     return min(page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
-def limit_of(limit: int) -> int:
-    """Return how many suggestions to list at most. Raises InvalidField where it was negative."""
+def limit_of(limit: int, maximum: int = MAX_SUGGESTIONS) -> int:
+    """Return how many suggestions, or mutual friends, to list at most. Raises InvalidField where it was negative."""
     if limit < 0:
         raise InvalidField("limit", "limit cannot be negative.")
-    return min(limit or DEFAULT_PAGE_SIZE, MAX_SUGGESTIONS)
+    return min(limit or DEFAULT_PAGE_SIZE, maximum)
 
 
 def write_page_token(*key: int) -> str:

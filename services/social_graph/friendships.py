@@ -16,10 +16,11 @@ from services.social_graph.domain import Pair, Relationship, check_pair, no_such
 class Friendships:
     """Changes how two members stand. Each change locks both first, so that concurrent ones happen one after the other."""
 
-    def __init__(self, bell: Bell, accounts: Accounts, max_friends: int) -> None:
+    def __init__(self, bell: Bell, accounts: Accounts, *, max_friends: int, request_days: int) -> None:
         self._bell = bell
         self._accounts = accounts
         self._max_friends = max_friends
+        self._request_days = request_days
 
     async def request(self, write: Write, account_id: int, target_id: int) -> Relationship:
         """Ask for friendship, or become friends where the target has asked already; return how they stand then.
@@ -40,7 +41,7 @@ class Friendships:
         if relationship.is_requested_by:
             await _form(conn, pair, requester_id=target_id, accepter_id=account_id)
         else:
-            await store.insert_request(conn, account_id, target_id)
+            await store.insert_request(conn, account_id, target_id, self._request_days)
             await ledger.append(conn, "friend_request.sent", [_told(target_id, account_id, is_accepted=0)])
         [relationship] = await store.relate(conn, account_id, [target_id])
         write.ring(self._bell)

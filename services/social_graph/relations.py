@@ -1,16 +1,21 @@
 """Use case: tell who stands how to whom, from committed state and never from a cache."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from chassis.coalescing import Loader
-from chassis.database import Pool, connection
-from services.social_graph import store
+from chassis.database import Connection, Pool, connection
+from services.social_graph import mute_store, store
 from services.social_graph.domain import (
+    MAX_MUTUAL_FRIENDS,
+    BlockedAccount,
     Friend,
     FriendRequest,
+    MutedAccount,
     Relationship,
     check_id,
+    limit_of,
     page_size_of,
     read_page_token,
     write_page_token,
@@ -22,9 +27,13 @@ MAX_PAIRS = 5000
 """Of viewer and account, in one query."""
 LAST_MICROSECOND = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 
+Row = TypeVar("Row", FriendRequest, BlockedAccount, MutedAccount)
+ReadLatest = Callable[[Connection, int, tuple[datetime, int] | None, int], Awaitable[list[Row]]]
+"""Reads rows of an account that come after a (created_at, the other's id), the latest first."""
+
 
 class Relations:
-    """Reads friendships, requests and blocks."""
+    """Reads friendships, requests, blocks and mutes."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -49,18 +58,37 @@ class Relations:
             related = await store.relate_pairs(conn, pairs)
         return {(viewer_id, relationship.account_id): relationship for viewer_id, relationship in related}
 
-    async def friends(self, account_id: int, page_size: int, page_token: str) -> tuple[list[Friend], str]:
+    async def friends(
+        self, viewer_id: int, account_id: int, page_size: int, page_token: str
+    ) -> tuple[list[Friend], str]:
         """Return a page of an account's friends by ascending id, and the next page's token, empty at the end.
 
-        Raises InvalidField for bad page sizes and tokens.
+        Whoever looks sees them, but not where either blocks the other. Raises InvalidField for bad page sizes and tokens.
         """
         check_id(account_id, "account_id")
         size = page_size_of(page_size)
         [after_id] = read_page_token(page_token, parts=1) or (0,)
         async with connection(self._pool) as conn:
+            [relationship] = await store.relate(conn, viewer_id, [account_id])
+            if relationship.is_blocked_either_way:
+                return [], ""
             friends = await store.list_friends(conn, account_id, after_id, size + 1)
         page = friends[:size]
         return page, write_page_token(page[-1].account_id) if len(friends) > size else ""
+
+    async def mutual_friends(
+        self, viewer_id: int, account_ids: Sequence[int], limit: int
+    ) -> list[tuple[int, list[int]]]:
+        """Return (account, the friends that it shares with the viewer) for each distinct account, in no order.
+
+        Raises InvalidField for a negative limit.
+        """
+        check_id(viewer_id, "viewer_id")
+        at_most = limit_of(limit, MAX_MUTUAL_FRIENDS)
+        if not account_ids:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.list_mutual_friends(conn, viewer_id, account_ids, at_most)
 
     async def requests(
         self, account_id: int, page_size: int, page_token: str, *, outgoing: bool
@@ -69,21 +97,37 @@ class Relations:
 
         Raises InvalidField for bad page sizes and tokens.
         """
+        read = store.list_outgoing_requests if outgoing else store.list_incoming_requests
+        return await self._latest(
+            read, account_id, page_size, page_token, lambda one: one.target_id if outgoing else one.requester_id
+        )
+
+    async def blocks(self, account_id: int, page_size: int, page_token: str) -> tuple[list[BlockedAccount], str]:
+        """Return a page of whom an account blocks, the latest first, and the next page's token. Raises as `requests`."""
+        return await self._latest(
+            store.list_blocks, account_id, page_size, page_token, lambda blocked: blocked.account_id
+        )
+
+    async def mutes(self, account_id: int, page_size: int, page_token: str) -> tuple[list[MutedAccount], str]:
+        """Return a page of whom an account mutes, the latest first, and the next page's token. Raises as `requests`."""
+        return await self._latest(
+            mute_store.list_mutes, account_id, page_size, page_token, lambda muted: muted.account_id
+        )
+
+    async def _latest(
+        self, read: ReadLatest[Row], account_id: int, page_size: int, page_token: str, other_id: Callable[[Row], int]
+    ) -> tuple[list[Row], str]:
+        """Return a page of what is read in the order of (created_at, the other's id), descending, and the next page's token."""
         check_id(account_id, "account_id")
         size = page_size_of(page_size)
         key = read_page_token(page_token, parts=2)
         before = (EPOCH + min(key[0], LAST_MICROSECOND) * MICROSECOND, key[1]) if key else None
         async with connection(self._pool) as conn:
-            if outgoing:
-                requests = await store.list_outgoing_requests(conn, account_id, before, size + 1)
-            else:
-                requests = await store.list_incoming_requests(conn, account_id, before, size + 1)
-        page = requests[:size]
-        if len(requests) <= size:
+            rows = await read(conn, account_id, before, size + 1)
+        page = rows[:size]
+        if len(rows) <= size:
             return page, ""
-        last = page[-1]
-        other_id = last.target_id if outgoing else last.requester_id
-        return page, write_page_token((last.created_at - EPOCH) // MICROSECOND, other_id)
+        return page, write_page_token((page[-1].created_at - EPOCH) // MICROSECOND, other_id(page[-1]))
 
     async def counts(self, account_ids: Sequence[int]) -> dict[int, int]:
         """Return how many friends each account has that has any."""

@@ -16,6 +16,24 @@ CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
 $$;
 
+CREATE TABLE mutes (
+    account_id bigint NOT NULL,
+    target_id bigint NOT NULL,
+    hides_notifications boolean NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT mutes_of_others CHECK ((account_id <> target_id))
+);
+
+CREATE VIEW active_mutes AS
+ SELECT account_id,
+    target_id,
+    hides_notifications,
+    expires_at,
+    created_at
+   FROM mutes
+  WHERE ((expires_at IS NULL) OR (expires_at > statement_timestamp()));
+
 CREATE TABLE blocks (
     account_id bigint NOT NULL,
     target_id bigint NOT NULL,
@@ -56,6 +74,7 @@ CREATE TABLE friend_requests (
     requester_id bigint NOT NULL,
     target_id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (now() + '90 days'::interval) NOT NULL,
     CONSTRAINT friend_requests_to_others CHECK ((requester_id <> target_id))
 );
 
@@ -115,6 +134,14 @@ CREATE TABLE suggestions (
     CONSTRAINT suggestions_parallel CHECK (((cardinality(suggested_ids) <= 50) AND (cardinality(scores) = cardinality(suggested_ids)) AND (cardinality(mutual_counts) = cardinality(suggested_ids)) AND (cardinality(sample_friend_ids) = (3 * cardinality(suggested_ids)))))
 );
 
+CREATE VIEW waiting_requests AS
+ SELECT requester_id,
+    target_id,
+    created_at,
+    expires_at
+   FROM friend_requests
+  WHERE (expires_at > statement_timestamp());
+
 ALTER TABLE ONLY blocks
     ADD CONSTRAINT blocks_pkey PRIMARY KEY (account_id, target_id);
 
@@ -139,12 +166,19 @@ ALTER TABLE ONLY ledger
 ALTER TABLE ONLY members
     ADD CONSTRAINT members_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY mutes
+    ADD CONSTRAINT mutes_pkey PRIMARY KEY (account_id, target_id);
+
 ALTER TABLE ONLY suggestions
     ADD CONSTRAINT suggestions_pkey PRIMARY KEY (account_id);
 
 CREATE INDEX blocks_by_target ON blocks USING btree (target_id, account_id);
 
+CREATE INDEX blocks_by_time ON blocks USING btree (account_id, created_at, target_id);
+
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
+
+CREATE INDEX friend_requests_by_end ON friend_requests USING btree (expires_at);
 
 CREATE INDEX friend_requests_incoming ON friend_requests USING btree (target_id, created_at, requester_id);
 
@@ -155,6 +189,10 @@ CREATE INDEX friend_requests_outgoing ON friend_requests USING btree (requester_
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
 CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
+
+CREATE INDEX mutes_by_end ON mutes USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX mutes_by_time ON mutes USING btree (account_id, created_at, target_id);
 
 ALTER TABLE ONLY friendships
     ADD CONSTRAINT friendships_symmetric FOREIGN KEY (friend_id, account_id) REFERENCES friendships(account_id, friend_id);

@@ -18,10 +18,12 @@ from services.social_graph.blocking import Blocking
 from services.social_graph.domain import Relationship
 from services.social_graph.friendships import Friendships
 from services.social_graph.importing import Importing
+from services.social_graph.muting import Muting
 from services.social_graph.relations import Relations
 from services.social_graph.suggesting import Suggesting
 
 MAX_BATCH = 1000
+MAX_MUTUAL_BATCH = 40
 MAX_IMPORT = 10_000
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -34,12 +36,14 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
         writes: Writes,
         friendships: Friendships,
         blocking: Blocking,
+        muting: Muting,
         relations: Relations,
         importing: Importing,
     ) -> None:
         self.writes = writes
         self._friendships = friendships
         self._blocking = blocking
+        self._muting = muting
         self._relations = relations
         self._importing = importing
 
@@ -85,6 +89,24 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
         relationship = await self._blocking.unblock(write, request.account_id, request.target_id)
         return pb.UnblockResponse(relationship=_to_proto(relationship))
 
+    @once(pb.MuteResponse)
+    async def Mute(self, request: pb.MuteRequest, write: Write) -> pb.MuteResponse:
+        """Mute a member."""
+        relationship = await self._muting.mute(
+            write,
+            request.account_id,
+            request.target_id,
+            hides_notifications=request.hides_notifications,
+            duration_seconds=request.duration_seconds,
+        )
+        return pb.MuteResponse(relationship=_to_proto(relationship))
+
+    @once(pb.UnmuteResponse)
+    async def Unmute(self, request: pb.UnmuteRequest, write: Write) -> pb.UnmuteResponse:
+        """End a mute."""
+        relationship = await self._muting.unmute(write, request.account_id, request.target_id)
+        return pb.UnmuteResponse(relationship=_to_proto(relationship))
+
     async def Relate(self, request: pb.RelateRequest, context: Context) -> pb.RelateResponse:
         """Tell how a viewer stands to accounts."""
         require_batch("account_ids", request.account_ids, MAX_BATCH)
@@ -95,7 +117,9 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
 
     async def ListFriends(self, request: pb.ListFriendsRequest, context: Context) -> pb.ListFriendsResponse:
         """Return a page of friends."""
-        friends, token = await self._relations.friends(request.account_id, request.page_size, request.page_token)
+        friends, token = await self._relations.friends(
+            request.viewer_id, request.account_id, request.page_size, request.page_token
+        )
         return pb.ListFriendsResponse(
             friends=[
                 graph_pb.Friend(account_id=friend.account_id, since_ms=_to_ms(friend.created_at)) for friend in friends
@@ -116,10 +140,50 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
                     requester_id=waiting.requester_id,
                     target_id=waiting.target_id,
                     created_at_ms=_to_ms(waiting.created_at),
+                    expires_at_ms=_to_ms(waiting.expires_at),
                 )
                 for waiting in requests
             ],
             next_page_token=token,
+        )
+
+    async def ListBlocks(self, request: pb.ListBlocksRequest, context: Context) -> pb.ListBlocksResponse:
+        """Return a page of whom an account blocks."""
+        blocks, token = await self._relations.blocks(request.account_id, request.page_size, request.page_token)
+        return pb.ListBlocksResponse(
+            blocked_accounts=[
+                graph_pb.BlockedAccount(account_id=blocked.account_id, created_at_ms=_to_ms(blocked.created_at))
+                for blocked in blocks
+            ],
+            next_page_token=token,
+        )
+
+    async def ListMutes(self, request: pb.ListMutesRequest, context: Context) -> pb.ListMutesResponse:
+        """Return a page of whom an account mutes."""
+        mutes, token = await self._relations.mutes(request.account_id, request.page_size, request.page_token)
+        return pb.ListMutesResponse(
+            muted_accounts=[
+                graph_pb.MutedAccount(
+                    account_id=muted.account_id,
+                    created_at_ms=_to_ms(muted.created_at),
+                    hides_notifications=muted.hides_notifications,
+                    expires_at_ms=_to_ms(muted.expires_at) if muted.expires_at else 0,
+                )
+                for muted in mutes
+            ],
+            next_page_token=token,
+        )
+
+    async def BatchListMutualFriends(
+        self, request: pb.BatchListMutualFriendsRequest, context: Context
+    ) -> pb.BatchListMutualFriendsResponse:
+        """Return the friends that a viewer shares with accounts."""
+        require_batch("account_ids", request.account_ids, MAX_MUTUAL_BATCH)
+        found = await self._relations.mutual_friends(request.viewer_id, request.account_ids, request.limit)
+        return pb.BatchListMutualFriendsResponse(
+            mutual_friends=[
+                graph_pb.MutualFriends(account_id=account_id, friend_ids=friend_ids) for account_id, friend_ids in found
+            ]
         )
 
     async def BatchCountFriends(
@@ -206,6 +270,9 @@ def _to_proto(relationship: Relationship) -> graph_pb.Relationship:
         is_blocking=relationship.is_blocking,
         is_blocked_by=relationship.is_blocked_by,
         is_friend_of_friend=relationship.is_friend_of_friend,
+        is_muting=relationship.is_muting,
+        is_muting_notifications=relationship.is_muting_notifications,
+        muting_expires_at_ms=_to_ms(relationship.muting_expires_at) if relationship.muting_expires_at else 0,
     )
 
 
@@ -227,9 +294,14 @@ def social_graph_service(servicer: SocialGraphServicer) -> Service:
             "EndFriendship": gateway,
             "Block": gateway,
             "Unblock": gateway,
+            "Mute": gateway,
+            "Unmute": gateway,
             "Relate": readers | {caller.STATUS, caller.BLOG, caller.TIMELINE, caller.WORKER},
             "ListFriends": readers,
             "ListFriendRequests": readers,
+            "ListBlocks": readers,
+            "ListMutes": readers,
+            "BatchListMutualFriends": gateway,
             "BatchCountFriends": readers,
             "StreamFriendIds": frozenset({caller.TIMELINE, caller.WORKER, caller.OPERATOR}),
             "BatchImportFriendships": frozenset({caller.OPERATOR}),

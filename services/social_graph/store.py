@@ -1,4 +1,4 @@
-"""Every SQL text about friendships, requests and blocks. Those about suggestions are in suggestion_store.py."""
+"""Every SQL text about friendships, requests and blocks. Those about mutes and suggestions are in stores of their own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,9 @@ from datetime import datetime
 from psycopg.rows import class_row
 
 from chassis.database import Connection
-from services.social_graph.domain import Friend, FriendRequest, Pair, Relationship
+from services.social_graph.domain import BlockedAccount, Friend, FriendRequest, Pair, Relationship
+
+EXPIRED_STEP = 1000
 
 
 @dataclass(frozen=True)
@@ -94,20 +96,43 @@ async def end_friendship(conn: Connection, pair: Pair) -> bool:
     return cursor.rowcount > 0
 
 
-async def insert_request(conn: Connection, requester_id: int, target_id: int) -> None:
-    """Let a request wait for its target's answer; a second one changes nothing."""
+async def insert_request(conn: Connection, requester_id: int, target_id: int, days: int) -> None:
+    """Let a request wait for its target's answer for some days, in the place of one between the two that has expired.
+
+    Both are locked, and nothing waits between them.
+    """
     await conn.execute(
-        "INSERT INTO friend_requests (requester_id, target_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (requester_id, target_id),
+        "DELETE FROM friend_requests WHERE expires_at <= statement_timestamp() AND ("
+        " requester_id = %(requester_id)s AND target_id = %(target_id)s"
+        " OR requester_id = %(target_id)s AND target_id = %(requester_id)s)",
+        {"requester_id": requester_id, "target_id": target_id},
+    )
+    await conn.execute(
+        "INSERT INTO friend_requests (requester_id, target_id, expires_at)"
+        " VALUES (%s, %s, statement_timestamp() + %s * interval '1 day')",
+        (requester_id, target_id, days),
     )
 
 
 async def delete_request(conn: Connection, requester_id: int, target_id: int) -> bool:
-    """Drop a request; tell whether it waited."""
+    """Drop a request; tell whether it still waited."""
     cursor = await conn.execute(
-        "DELETE FROM friend_requests WHERE requester_id = %s AND target_id = %s", (requester_id, target_id)
+        "DELETE FROM friend_requests WHERE requester_id = %s AND target_id = %s"
+        " RETURNING expires_at > statement_timestamp()",
+        (requester_id, target_id),
     )
-    return cursor.rowcount > 0
+    return await cursor.fetchone() == (True,)
+
+
+async def delete_expired_requests(conn: Connection) -> int:
+    """Delete up to 1,000 requests that nobody has answered in time; return how many."""
+    cursor = await conn.execute(
+        "DELETE FROM friend_requests WHERE (requester_id, target_id) IN ("
+        " SELECT requester_id, target_id FROM friend_requests WHERE expires_at <= statement_timestamp()"
+        " ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED)",
+        (EXPIRED_STEP,),
+    )
+    return cursor.rowcount
 
 
 async def delete_requests_between(conn: Connection, pair: Pair) -> None:
@@ -157,12 +182,15 @@ async def relate_pairs(
         )
         SELECT viewer_id, id AS account_id,
             EXISTS (SELECT FROM friendships WHERE account_id = viewer_id AND friend_id = id) AS is_friend,
-            EXISTS (SELECT FROM friend_requests WHERE requester_id = viewer_id AND target_id = id) AS is_requested,
-            EXISTS (SELECT FROM friend_requests WHERE requester_id = id AND target_id = viewer_id) AS is_requested_by,
+            EXISTS (SELECT FROM waiting_requests WHERE requester_id = viewer_id AND target_id = id) AS is_requested,
+            EXISTS (SELECT FROM waiting_requests WHERE requester_id = id AND target_id = viewer_id) AS is_requested_by,
             EXISTS (SELECT FROM blocks WHERE account_id = viewer_id AND target_id = id) AS is_blocking,
             EXISTS (SELECT FROM blocks WHERE account_id = id AND target_id = viewer_id) AS is_blocked_by,
-            (viewer_id, id) IN (SELECT viewer_id, id FROM with_mutual_friend) AS is_friend_of_friend
-        FROM asked
+            (viewer_id, id) IN (SELECT viewer_id, id FROM with_mutual_friend) AS is_friend_of_friend,
+            mute.target_id IS NOT NULL AS is_muting,
+            coalesce(mute.hides_notifications, false) AS is_muting_notifications,
+            mute.expires_at AS muting_expires_at
+        FROM asked LEFT JOIN active_mutes AS mute ON mute.account_id = viewer_id AND mute.target_id = id
         """,
         {
             "viewer_ids": [viewer_id for viewer_id, _ in pairs],
@@ -190,7 +218,7 @@ async def list_incoming_requests(
     """Return what waits for an account's answer, newest first, from after a (created_at, requester_id)."""
     async with conn.cursor(row_factory=class_row(FriendRequest)) as cursor:
         await cursor.execute(
-            "SELECT requester_id, target_id, created_at FROM friend_requests WHERE target_id = %(target_id)s"
+            "SELECT requester_id, target_id, created_at, expires_at FROM waiting_requests WHERE target_id = %(target_id)s"
             " AND (created_at, requester_id) < (coalesce(%(before)s::timestamptz, 'infinity'), %(before_id)s::bigint)"
             " ORDER BY created_at DESC, requester_id DESC LIMIT %(limit)s",
             {"target_id": target_id, **_before(before), "limit": limit},
@@ -204,12 +232,50 @@ async def list_outgoing_requests(
     """Return what an account waits for, newest first, from after a (created_at, target_id)."""
     async with conn.cursor(row_factory=class_row(FriendRequest)) as cursor:
         await cursor.execute(
-            "SELECT requester_id, target_id, created_at FROM friend_requests WHERE requester_id = %(requester_id)s"
+            "SELECT requester_id, target_id, created_at, expires_at FROM waiting_requests"
+            " WHERE requester_id = %(requester_id)s"
             " AND (created_at, target_id) < (coalesce(%(before)s::timestamptz, 'infinity'), %(before_id)s::bigint)"
             " ORDER BY created_at DESC, target_id DESC LIMIT %(limit)s",
             {"requester_id": requester_id, **_before(before), "limit": limit},
         )
         return await cursor.fetchall()
+
+
+async def list_blocks(
+    conn: Connection, account_id: int, before: tuple[datetime, int] | None, limit: int
+) -> list[BlockedAccount]:
+    """Return whom an account blocks, the latest first, from after a (created_at, target_id)."""
+    async with conn.cursor(row_factory=class_row(BlockedAccount)) as cursor:
+        await cursor.execute(
+            "SELECT target_id AS account_id, created_at FROM blocks WHERE account_id = %(account_id)s"
+            " AND (created_at, target_id) < (coalesce(%(before)s::timestamptz, 'infinity'), %(before_id)s::bigint)"
+            " ORDER BY created_at DESC, target_id DESC LIMIT %(limit)s",
+            {"account_id": account_id, **_before(before), "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def list_mutual_friends(
+    conn: Connection, viewer_id: int, account_ids: Sequence[int], limit: int
+) -> list[tuple[int, list[int]]]:
+    """Return (account, the friends that it shares with the viewer, ascending) for each distinct account, in one query.
+
+    None are shared with oneself, and with whom the viewer blocks or is blocked by.
+    """
+    cursor = await conn.execute(
+        """
+        SELECT asked.id, ARRAY(
+            SELECT theirs.friend_id FROM friendships AS theirs
+            JOIN friendships AS mine ON mine.account_id = %(viewer_id)s AND mine.friend_id = theirs.friend_id
+            WHERE theirs.account_id = asked.id AND asked.id <> %(viewer_id)s
+            AND NOT EXISTS (SELECT FROM blocks WHERE account_id = %(viewer_id)s AND target_id = asked.id)
+            AND NOT EXISTS (SELECT FROM blocks WHERE account_id = asked.id AND target_id = %(viewer_id)s)
+            ORDER BY theirs.friend_id LIMIT %(limit)s
+        ) FROM (SELECT DISTINCT id FROM unnest(%(account_ids)s::bigint[]) AS account(id)) AS asked
+        """,
+        {"viewer_id": viewer_id, "account_ids": list(account_ids), "limit": limit},
+    )
+    return await cursor.fetchall()
 
 
 def _before(key: tuple[datetime, int] | None) -> dict[str, datetime | int | None]:

@@ -153,8 +153,9 @@ async def list_suggestions(conn: Connection, viewer_id: int, limit: int) -> list
         FROM candidate
         WHERE candidate.id <> %(viewer)s
         AND NOT EXISTS (SELECT FROM friendships WHERE account_id = %(viewer)s AND friend_id = candidate.id)
-        AND NOT EXISTS (SELECT FROM friend_requests WHERE requester_id = %(viewer)s AND target_id = candidate.id)
-        AND NOT EXISTS (SELECT FROM friend_requests WHERE requester_id = candidate.id AND target_id = %(viewer)s)
+        AND NOT EXISTS (SELECT FROM waiting_requests WHERE requester_id = %(viewer)s AND target_id = candidate.id)
+        AND NOT EXISTS (SELECT FROM waiting_requests WHERE requester_id = candidate.id AND target_id = %(viewer)s)
+        AND NOT EXISTS (SELECT FROM active_mutes WHERE account_id = %(viewer)s AND target_id = candidate.id)
         AND NOT EXISTS (SELECT FROM blocks WHERE account_id = %(viewer)s AND target_id = candidate.id)
         AND NOT EXISTS (SELECT FROM blocks WHERE account_id = candidate.id AND target_id = %(viewer)s)
         AND NOT EXISTS (SELECT FROM dismissals WHERE account_id = %(viewer)s AND target_id = candidate.id)

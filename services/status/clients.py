@@ -31,7 +31,9 @@ class SocialGraph:
         response = await call(self._stub.Relate, request, self._signer, timeout_seconds=RELATE_SECONDS)
         return {
             relationship.account_id: Relation(
-                relationship.is_friend, relationship.is_blocking or relationship.is_blocked_by
+                is_friend=relationship.is_friend,
+                is_blocked_either_way=relationship.is_blocking or relationship.is_blocked_by,
+                is_muting=relationship.is_muting,
             )
             for relationship in response.relationships
         }

@@ -81,6 +81,8 @@ class Relation:
 
     is_friend: bool = False
     is_blocked_either_way: bool = False
+    is_muting: bool = False
+    """The viewer does not want to see the author's posts on the home timeline."""
 
 
 Relations = Mapping[int, Relation]
@@ -206,12 +208,12 @@ def seen_visibilities(viewer_id: int, account_id: int, relation: Relation | None
 
 
 def may_stand_on_home(viewer_id: int, status: Status, relation: Relation | None) -> bool:
-    """Tell whether a status belongs on a viewer's home timeline: their own, or a friend's that is not direct."""
+    """Tell whether a status belongs on a viewer's home timeline: their own, or one that is not direct of a friend whom they do not mute."""
     if viewer_id == status.account_id:
         return True
     if status.visibility == Visibility.DIRECT:
         return False
-    return relation is not None and relation.is_friend and not relation.is_blocked_either_way
+    return relation is not None and relation.is_friend and not relation.is_blocked_either_way and not relation.is_muting
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Members: looking them up, their statuses and their friends."""
 
 import asyncio
+from itertools import chain
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -9,10 +10,11 @@ from starlette.responses import Response
 
 from chassis.errors import NotFound
 from services.gateway.context import Call
-from services.gateway.entities import Account, Relationship, Status
+from services.gateway.entities import Account, FamiliarFollowers, Relationship, Status
 from services.gateway.limiting import SEARCHES, RateLimit
 from services.gateway.pages import link_header, window_links
 from services.gateway.parameters import (
+    Id,
     IdList,
     Limit,
     NoParameters,
@@ -36,6 +38,12 @@ class Ids(msgspec.Struct, frozen=True, kw_only=True):
     """Accounts by id, at most 200."""
 
     id: IdList = []
+
+
+class FamiliarParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """Accounts by id, at most 40."""
+
+    id: Annotated[list[Id], msgspec.Meta(max_length=40)] = []
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +136,24 @@ async def get_relationships(call: Call[Ids]) -> Response:
     return json_response([call.gateway.renderer.relationship(found[an_id]) for an_id in wanted if an_id in found])
 
 
+async def get_familiar_followers(call: Call[FamiliarParameters]) -> Response:
+    """Return the friends that the caller shares with accounts, in the order asked for; unknown ones are left out."""
+    wanted = list(dict.fromkeys(call.params.id))
+    if not wanted:
+        return json_response([])
+    mutual = await call.gateway.clients.mutual_friends(call.viewer_id, wanted)
+    accounts = await call.gateway.hydration.accounts({*wanted, *chain.from_iterable(mutual.values())})
+    return json_response(
+        [
+            FamiliarFollowers(
+                id=str(an_id), accounts=[accounts[friend] for friend in mutual.get(an_id, ()) if friend in accounts]
+            )
+            for an_id in wanted
+            if an_id in accounts
+        ]
+    )
+
+
 async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
     """Return a page of a member's statuses; `limit=2` is what a profile shows, Link leads to all."""
     params, gateway, account_id = call.params, call.gateway, call.path_id()
@@ -148,15 +174,12 @@ async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
 
 
 async def get_friends(call: Call[FriendParameters]) -> Response:
-    """Return a page of a member's friends; nothing to somebody whom the member blocks."""
+    """Return a page of a member's friends; nothing where either blocks the other."""
     params, gateway, account_id = call.params, call.gateway, call.path_id()
-    _, relations, page = await asyncio.gather(
+    _, page = await asyncio.gather(
         gateway.hydration.account(account_id),
-        gateway.clients.relate(call.viewer_id, [account_id]),
-        gateway.clients.friends(account_id, page_size=params.page_size(), page_token=params.max_id),
+        gateway.clients.friends(call.viewer_id, account_id, page_size=params.page_size(), page_token=params.max_id),
     )
-    if account_id in relations and relations[account_id].is_blocked_by:
-        return json_response([])
     friends = await gateway.hydration.account_list(page.account_ids)
     return json_response(friends, link_header(gateway.base_url, call.request, next_page=page.next_page_token))
 
@@ -192,6 +215,14 @@ ROUTES = (
     _get("/lookup", get_lookup, "read:accounts", "The member with a name", Lookup, Account),
     _get(
         "/relationships", get_relationships, "read:follows", "How the caller stands to members", Ids, list[Relationship]
+    ),
+    _get(
+        "/familiar_followers",
+        get_familiar_followers,
+        "read:follows",
+        "The friends that the caller shares with members",
+        FamiliarParameters,
+        list[FamiliarFollowers],
     ),
     _get("/{id}", get_account, "read:accounts", "A member", NoParameters, Account),
     _get("/{id}/statuses", get_account_statuses, "read:statuses", "A member's statuses", AccountStatuses, list[Status]),

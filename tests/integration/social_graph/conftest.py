@@ -91,6 +91,35 @@ class Graph:
         request = pb.UnblockRequest(account_id=account_id, target_id=target_id)
         return (await self._call(self.stub.Unblock, request)).relationship
 
+    async def mute(
+        self, account_id: int, target_id: int, seconds: int = 0, *, notifications: bool = True
+    ) -> graph_pb.Relationship:
+        request = pb.MuteRequest(
+            account_id=account_id, target_id=target_id, duration_seconds=seconds, hides_notifications=notifications
+        )
+        return (await self._call(self.stub.Mute, request)).relationship
+
+    async def unmute(self, account_id: int, target_id: int) -> graph_pb.Relationship:
+        request = pb.UnmuteRequest(account_id=account_id, target_id=target_id)
+        return (await self._call(self.stub.Unmute, request)).relationship
+
+    async def requests(self, account_id: int, *, outgoing: bool = False) -> list[graph_pb.FriendRequest]:
+        request = pb.ListFriendRequestsRequest(account_id=account_id, outgoing=outgoing)
+        return list((await self._call(self.stub.ListFriendRequests, request)).friend_requests)
+
+    async def mutes(self, account_id: int, page_size: int = 0, page_token: str = "") -> pb.ListMutesResponse:
+        request = pb.ListMutesRequest(account_id=account_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.stub.ListMutes, request)
+
+    async def blocks(self, account_id: int, page_size: int = 0, page_token: str = "") -> pb.ListBlocksResponse:
+        request = pb.ListBlocksRequest(account_id=account_id, page_size=page_size, page_token=page_token)
+        return await self._call(self.stub.ListBlocks, request)
+
+    async def mutual(self, viewer_id: int, account_ids: Iterable[int], limit: int = 0) -> dict[int, list[int]]:
+        request = pb.BatchListMutualFriendsRequest(viewer_id=viewer_id, account_ids=account_ids, limit=limit)
+        response = await self._call(self.stub.BatchListMutualFriends, request)
+        return {mutual.account_id: list(mutual.friend_ids) for mutual in response.mutual_friends}
+
     async def befriend(self, account_id: int, friend_id: int) -> None:
         await self.ask(account_id, friend_id)
         await self.accept(friend_id, account_id)

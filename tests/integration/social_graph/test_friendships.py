@@ -115,6 +115,9 @@ async def test_unknown_members(graph: Graph, accounts: KnownAccounts, sql: Sql) 
             await graph.ask(account_id, target_id)
         with pytest.raises(NotFound, match="no such member"):
             await graph.block(account_id, target_id)
+        with pytest.raises(NotFound, match="no such member"):
+            await graph.mute(account_id, target_id)
+    assert sql.rows("SELECT FROM mutes") == []
     assert sql.rows("SELECT FROM blocks") == []
     assert sql.requests() == set()
 
@@ -125,6 +128,8 @@ async def test_members_do_not_deal_with_themselves(graph: Graph) -> None:
         (graph.end, "target_id"),
         (graph.block, "target_id"),
         (graph.unblock, "target_id"),
+        (graph.mute, "target_id"),
+        (graph.unmute, "target_id"),
         (graph.accept, "requester_id"),
         (graph.reject, "requester_id"),
         (graph.dismiss, "target_id"),

@@ -16,8 +16,10 @@ from tests.integration.social_graph.conftest import SECONDS, Graph
 KARATE = [(a + 1, b + 1) for a, b in nx.karate_club_graph().edges]
 
 
-async def list_friends(graph: Graph, account_id: int, page_size: int = 0, token: str = "") -> pb.ListFriendsResponse:
-    request = pb.ListFriendsRequest(account_id=account_id, page_size=page_size, page_token=token)
+async def list_friends(
+    graph: Graph, account_id: int, page_size: int = 0, token: str = "", viewer_id: int = 0
+) -> pb.ListFriendsResponse:
+    request = pb.ListFriendsRequest(account_id=account_id, page_size=page_size, page_token=token, viewer_id=viewer_id)
     return await call(graph.stub.ListFriends, request, graph.signer(caller.GATEWAY), timeout_seconds=SECONDS)
 
 
@@ -36,7 +38,9 @@ async def test_relate_tells_every_kind(graph: Graph) -> None:
     await graph.ask(4, 1)
     await graph.block(1, 5)
     await graph.block(6, 1)
-    relations = await graph.relate(1, [2, 3, 4, 5, 6, 7, 1, 7, 999_999])
+    await graph.mute(1, 8, notifications=False)
+    await graph.mute(9, 1)
+    relations = await graph.relate(1, [2, 3, 4, 5, 6, 7, 1, 7, 8, 9, 999_999])
     assert relations == {
         1: graph_pb.Relationship(account_id=1),
         2: graph_pb.Relationship(account_id=2, is_friend=True),
@@ -45,6 +49,8 @@ async def test_relate_tells_every_kind(graph: Graph) -> None:
         5: graph_pb.Relationship(account_id=5, is_blocking=True),
         6: graph_pb.Relationship(account_id=6, is_blocked_by=True),
         7: graph_pb.Relationship(account_id=7),
+        8: graph_pb.Relationship(account_id=8, is_muting=True),
+        9: graph_pb.Relationship(account_id=9),
         999_999: graph_pb.Relationship(account_id=999_999),
     }
     assert await graph.relate(1, []) == {}
@@ -81,6 +87,28 @@ async def test_pages_of_friends(graph: Graph) -> None:
     assert (await list_friends(graph, 1, 91)).next_page_token == ""
     assert len((await list_friends(graph, 1, 1_000_000)).friends) == 91
     assert (await list_friends(graph, 1999)) == pb.ListFriendsResponse()
+
+
+async def test_who_may_see_whose_friends(graph: Graph) -> None:
+    await graph.befriend(1, 2)
+    await graph.block(1, 3)
+    for viewer, seen in ((0, [2]), (1, [2]), (2, [2]), (3, []), (4, [2])):
+        assert [friend.account_id for friend in (await list_friends(graph, 1, viewer_id=viewer)).friends] == seen
+    await graph.befriend(3, 4)
+    assert (await list_friends(graph, 3, viewer_id=1)).friends == []
+
+
+async def test_mutual_friends(graph: Graph) -> None:
+    await graph.form(KARATE)
+    club = nx.Graph(KARATE)
+    members = [*sorted(club), 1000]
+    found = await graph.mutual(1, members)
+    assert found == {1: [], 1000: []} | {v: sorted(nx.common_neighbors(club, 1, v)) for v in club if v != 1}
+    assert (await graph.mutual(1, [34], limit=1))[34] == sorted(nx.common_neighbors(club, 1, 34))[:1]
+    for blocker, blocked in ((1, 34), (33, 1)):
+        await graph.block(blocker, blocked)
+    assert await graph.mutual(1, [33, 34]) == {33: [], 34: []}
+    assert await graph.mutual(1, []) == {}
 
 
 async def test_pages_of_requests_are_newest_first(graph: Graph) -> None:
@@ -136,6 +164,8 @@ async def test_batches_are_bounded(graph: Graph) -> None:
         await graph.friend_ids(range(1, 1002))
     with pytest.raises(InvalidField, match="10000"):
         await graph.form([(1, 2)] * 10_001)
+    with pytest.raises(InvalidField, match="40"):
+        await graph.mutual(1, range(1, 42))
 
 
 async def test_who_may_call_what(graph: Graph) -> None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kodama/social_graph/v1/social_graph.proto\x12\x16kodama.social_graph.v1\"\xad\x01\n\x0cRelationship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tis_friend\x18\x02 \x01(\x08\x12\x14\n\x0cis_requested\x18\x03 \x01(\x08\x12\x17\n\x0fis_requested_by\x18\x04 \x01(\x08\x12\x13\n\x0bis_blocking\x18\x05 \x01(\x08\x12\x15\n\ris_blocked_by\x18\x06 \x01(\x08\x12\x1b\n\x13is_friend_of_friend\x18\x07 \x01(\x08\".\n\x06\x46riend\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"O\n\rFriendRequest\x12\x14\n\x0crequester_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\"3\n\nFriendship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tfriend_id\x18\x02 \x01(\x03\"h\n\nSuggestion\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x1c\n\x14mutual_friends_count\x18\x03 \x01(\x05\x12\x19\n\x11mutual_friend_ids\x18\x04 \x03(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kodama/social_graph/v1/social_graph.proto\x12\x16kodama.social_graph.v1\"\xff\x01\n\x0cRelationship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tis_friend\x18\x02 \x01(\x08\x12\x14\n\x0cis_requested\x18\x03 \x01(\x08\x12\x17\n\x0fis_requested_by\x18\x04 \x01(\x08\x12\x13\n\x0bis_blocking\x18\x05 \x01(\x08\x12\x15\n\ris_blocked_by\x18\x06 \x01(\x08\x12\x1b\n\x13is_friend_of_friend\x18\x07 \x01(\x08\x12\x11\n\tis_muting\x18\x08 \x01(\x08\x12\x1f\n\x17is_muting_notifications\x18\t \x01(\x08\x12\x1c\n\x14muting_expires_at_ms\x18\n \x01(\x03\".\n\x06\x46riend\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"f\n\rFriendRequest\x12\x14\n\x0crequester_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\";\n\x0e\x42lockedAccount\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\"m\n\x0cMutedAccount\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\x12\x1b\n\x13hides_notifications\x18\x03 \x01(\x08\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\"7\n\rMutualFriends\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x12\n\nfriend_ids\x18\x02 \x03(\x03\"3\n\nFriendship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tfriend_id\x18\x02 \x01(\x03\"h\n\nSuggestion\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x1c\n\x14mutual_friends_count\x18\x03 \x01(\x05\x12\x19\n\x11mutual_friend_ids\x18\x04 \x03(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.social_graph.v1.soci
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RELATIONSHIP']._serialized_start=70
-  _globals['_RELATIONSHIP']._serialized_end=243
-  _globals['_FRIEND']._serialized_start=245
-  _globals['_FRIEND']._serialized_end=291
-  _globals['_FRIENDREQUEST']._serialized_start=293
-  _globals['_FRIENDREQUEST']._serialized_end=372
-  _globals['_FRIENDSHIP']._serialized_start=374
-  _globals['_FRIENDSHIP']._serialized_end=425
-  _globals['_SUGGESTION']._serialized_start=427
-  _globals['_SUGGESTION']._serialized_end=531
+  _globals['_RELATIONSHIP']._serialized_end=325
+  _globals['_FRIEND']._serialized_start=327
+  _globals['_FRIEND']._serialized_end=373
+  _globals['_FRIENDREQUEST']._serialized_start=375
+  _globals['_FRIENDREQUEST']._serialized_end=477
+  _globals['_BLOCKEDACCOUNT']._serialized_start=479
+  _globals['_BLOCKEDACCOUNT']._serialized_end=538
+  _globals['_MUTEDACCOUNT']._serialized_start=540
+  _globals['_MUTEDACCOUNT']._serialized_end=649
+  _globals['_MUTUALFRIENDS']._serialized_start=651
+  _globals['_MUTUALFRIENDS']._serialized_end=706
+  _globals['_FRIENDSHIP']._serialized_start=708
+  _globals['_FRIENDSHIP']._serialized_end=759
+  _globals['_SUGGESTION']._serialized_start=761
+  _globals['_SUGGESTION']._serialized_end=865
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,9 @@ class Relationship(_message.Message):
     IS_BLOCKING_FIELD_NUMBER: _builtins.int
     IS_BLOCKED_BY_FIELD_NUMBER: _builtins.int
     IS_FRIEND_OF_FRIEND_FIELD_NUMBER: _builtins.int
+    IS_MUTING_FIELD_NUMBER: _builtins.int
+    IS_MUTING_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    MUTING_EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     is_friend: _builtins.bool
     is_requested: _builtins.bool
@@ -41,6 +44,12 @@ class Relationship(_message.Message):
     is_blocked_by: _builtins.bool
     is_friend_of_friend: _builtins.bool
     """They have a mutual friend. Only filled where it was asked for."""
+    is_muting: _builtins.bool
+    """The viewer does not want to see this account's posts on the home timeline. The account is not told."""
+    is_muting_notifications: _builtins.bool
+    """Nor notifications about what it does."""
+    muting_expires_at_ms: _builtins.int
+    """When the mute ends, Unix time in milliseconds; 0 where there is none, or one without an end."""
     def __init__(
         self,
         *,
@@ -51,10 +60,13 @@ class Relationship(_message.Message):
         is_blocking: _builtins.bool = ...,
         is_blocked_by: _builtins.bool = ...,
         is_friend_of_friend: _builtins.bool = ...,
+        is_muting: _builtins.bool = ...,
+        is_muting_notifications: _builtins.bool = ...,
+        muting_expires_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "is_blocked_by", b"is_blocked_by", "is_blocking", b"is_blocking", "is_friend", b"is_friend", "is_friend_of_friend", b"is_friend_of_friend", "is_requested", b"is_requested", "is_requested_by", b"is_requested_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "is_blocked_by", b"is_blocked_by", "is_blocking", b"is_blocking", "is_friend", b"is_friend", "is_friend_of_friend", b"is_friend_of_friend", "is_muting", b"is_muting", "is_muting_notifications", b"is_muting_notifications", "is_requested", b"is_requested", "is_requested_by", b"is_requested_by", "muting_expires_at_ms", b"muting_expires_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -93,23 +105,109 @@ class FriendRequest(_message.Message):
     REQUESTER_ID_FIELD_NUMBER: _builtins.int
     TARGET_ID_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     requester_id: _builtins.int
     target_id: _builtins.int
     created_at_ms: _builtins.int
+    expires_at_ms: _builtins.int
+    """From then on it is as if it had never been."""
     def __init__(
         self,
         *,
         requester_id: _builtins.int = ...,
         target_id: _builtins.int = ...,
         created_at_ms: _builtins.int = ...,
+        expires_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "requester_id", b"requester_id", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "requester_id", b"requester_id", "target_id", b"target_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FriendRequest: _TypeAlias = FriendRequest  # noqa: Y015
+
+@_typing.final
+class BlockedAccount(_message.Message):
+    """BlockedAccount is whom an account blocks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    created_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        created_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockedAccount: _TypeAlias = BlockedAccount  # noqa: Y015
+
+@_typing.final
+class MutedAccount(_message.Message):
+    """MutedAccount is whom an account mutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    HIDES_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    created_at_ms: _builtins.int
+    hides_notifications: _builtins.bool
+    expires_at_ms: _builtins.int
+    """0 for ever."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        created_at_ms: _builtins.int = ...,
+        hides_notifications: _builtins.bool = ...,
+        expires_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms", "hides_notifications", b"hides_notifications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MutedAccount: _TypeAlias = MutedAccount  # noqa: Y015
+
+@_typing.final
+class MutualFriends(_message.Message):
+    """MutualFriends are the friends that a viewer and one account share."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    FRIEND_IDS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    @_builtins.property
+    def friend_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ascending."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        friend_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "friend_ids", b"friend_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MutualFriends: _TypeAlias = MutualFriends  # noqa: Y015
 
 @_typing.final
 class Friendship(_message.Message):

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kodama.social_graph.v1 import social_graph_pb2 as kodama_dot_social__graph_dot_v1_dot_social__graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1kodama/social_graph/v1/social_graph_service.proto\x12\x16kodama.social_graph.v1\x1a)kodama/social_graph/v1/social_graph.proto\"U\n\x18RequestFriendshipRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"W\n\x19RequestFriendshipResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"Z\n\x1a\x41\x63\x63\x65ptFriendRequestRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x14\n\x0crequester_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Y\n\x1b\x41\x63\x63\x65ptFriendRequestResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"Z\n\x1aRejectFriendRequestRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x14\n\x0crequester_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Y\n\x1bRejectFriendRequestResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"Q\n\x14\x45ndFriendshipRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x15\x45ndFriendshipResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"I\n\x0c\x42lockRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\rBlockResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"K\n\x0eUnblockRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x0fUnblockResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"X\n\rRelateRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x02 \x03(\x03\x12\x1f\n\x17with_friends_of_friends\x18\x03 \x01(\x08\"M\n\x0eRelateResponse\x12;\n\rrelationships\x18\x01 \x03(\x0b\x32$.kodama.social_graph.v1.Relationship\"O\n\x12ListFriendsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x13ListFriendsResponse\x12/\n\x07\x66riends\x18\x01 \x03(\x0b\x32\x1e.kodama.social_graph.v1.Friend\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x19ListFriendRequestsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x10\n\x08outgoing\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"u\n\x1aListFriendRequestsResponse\x12>\n\x0f\x66riend_requests\x18\x01 \x03(\x0b\x32%.kodama.social_graph.v1.FriendRequest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x18\x42\x61tchCountFriendsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"\x99\x01\n\x19\x42\x61tchCountFriendsResponse\x12M\n\x06\x63ounts\x18\x01 \x03(\x0b\x32=.kodama.social_graph.v1.BatchCountFriendsResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"-\n\x16StreamFriendIdsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"A\n\x17StreamFriendIdsResponse\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x12\n\nfriend_ids\x18\x02 \x03(\x03\"X\n\x1d\x42\x61tchImportFriendshipsRequest\x12\x37\n\x0b\x66riendships\x18\x01 \x03(\x0b\x32\".kodama.social_graph.v1.Friendship\"0\n\x1e\x42\x61tchImportFriendshipsResponse\x12\x0e\n\x06\x66ormed\x18\x01 \x01(\x05\x32\xe6\n\n\x12SocialGraphService\x12x\n\x11RequestFriendship\x12\x30.kodama.social_graph.v1.RequestFriendshipRequest\x1a\x31.kodama.social_graph.v1.RequestFriendshipResponse\x12~\n\x13\x41\x63\x63\x65ptFriendRequest\x12\x32.kodama.social_graph.v1.AcceptFriendRequestRequest\x1a\x33.kodama.social_graph.v1.AcceptFriendRequestResponse\x12~\n\x13RejectFriendRequest\x12\x32.kodama.social_graph.v1.RejectFriendRequestRequest\x1a\x33.kodama.social_graph.v1.RejectFriendRequestResponse\x12l\n\rEndFriendship\x12,.kodama.social_graph.v1.EndFriendshipRequest\x1a-.kodama.social_graph.v1.EndFriendshipResponse\x12T\n\x05\x42lock\x12$.kodama.social_graph.v1.BlockRequest\x1a%.kodama.social_graph.v1.BlockResponse\x12Z\n\x07Unblock\x12&.kodama.social_graph.v1.UnblockRequest\x1a\'.kodama.social_graph.v1.UnblockResponse\x12W\n\x06Relate\x12%.kodama.social_graph.v1.RelateRequest\x1a&.kodama.social_graph.v1.RelateResponse\x12\x66\n\x0bListFriends\x12*.kodama.social_graph.v1.ListFriendsRequest\x1a+.kodama.social_graph.v1.ListFriendsResponse\x12{\n\x12ListFriendRequests\x12\x31.kodama.social_graph.v1.ListFriendRequestsRequest\x1a\x32.kodama.social_graph.v1.ListFriendRequestsResponse\x12x\n\x11\x42\x61tchCountFriends\x12\x30.kodama.social_graph.v1.BatchCountFriendsRequest\x1a\x31.kodama.social_graph.v1.BatchCountFriendsResponse\x12t\n\x0fStreamFriendIds\x12..kodama.social_graph.v1.StreamFriendIdsRequest\x1a/.kodama.social_graph.v1.StreamFriendIdsResponse0\x01\x12\x87\x01\n\x16\x42\x61tchImportFriendships\x12\x35.kodama.social_graph.v1.BatchImportFriendshipsRequest\x1a\x36.kodama.social_graph.v1.BatchImportFriendshipsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1kodama/social_graph/v1/social_graph_service.proto\x12\x16kodama.social_graph.v1\x1a)kodama/social_graph/v1/social_graph.proto\"U\n\x18RequestFriendshipRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"W\n\x19RequestFriendshipResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"Z\n\x1a\x41\x63\x63\x65ptFriendRequestRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x14\n\x0crequester_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Y\n\x1b\x41\x63\x63\x65ptFriendRequestResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"Z\n\x1aRejectFriendRequestRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x14\n\x0crequester_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"Y\n\x1bRejectFriendRequestResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"Q\n\x14\x45ndFriendshipRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"S\n\x15\x45ndFriendshipResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"I\n\x0c\x42lockRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"K\n\rBlockResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"K\n\x0eUnblockRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x0fUnblockResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"\x7f\n\x0bMuteRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x1b\n\x13hides_notifications\x18\x03 \x01(\x08\x12\x18\n\x10\x64uration_seconds\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"J\n\x0cMuteResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"J\n\rUnmuteRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"L\n\x0eUnmuteResponse\x12:\n\x0crelationship\x18\x01 \x01(\x0b\x32$.kodama.social_graph.v1.Relationship\"X\n\rRelateRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x02 \x03(\x03\x12\x1f\n\x17with_friends_of_friends\x18\x03 \x01(\x08\"M\n\x0eRelateResponse\x12;\n\rrelationships\x18\x01 \x03(\x0b\x32$.kodama.social_graph.v1.Relationship\"b\n\x12ListFriendsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x11\n\tviewer_id\x18\x04 \x01(\x03\"_\n\x13ListFriendsResponse\x12/\n\x07\x66riends\x18\x01 \x03(\x0b\x32\x1e.kodama.social_graph.v1.Friend\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x19ListFriendRequestsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x10\n\x08outgoing\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"u\n\x1aListFriendRequestsResponse\x12>\n\x0f\x66riend_requests\x18\x01 \x03(\x0b\x32%.kodama.social_graph.v1.FriendRequest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11ListBlocksRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"o\n\x12ListBlocksResponse\x12@\n\x10\x62locked_accounts\x18\x01 \x03(\x0b\x32&.kodama.social_graph.v1.BlockedAccount\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"M\n\x10ListMutesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"j\n\x11ListMutesResponse\x12<\n\x0emuted_accounts\x18\x01 \x03(\x0b\x32$.kodama.social_graph.v1.MutedAccount\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x1d\x42\x61tchListMutualFriendsRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x02 \x03(\x03\x12\r\n\x05limit\x18\x03 \x01(\x05\"_\n\x1e\x42\x61tchListMutualFriendsResponse\x12=\n\x0emutual_friends\x18\x01 \x03(\x0b\x32%.kodama.social_graph.v1.MutualFriends\"/\n\x18\x42\x61tchCountFriendsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"\x99\x01\n\x19\x42\x61tchCountFriendsResponse\x12M\n\x06\x63ounts\x18\x01 \x03(\x0b\x32=.kodama.social_graph.v1.BatchCountFriendsResponse.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"-\n\x16StreamFriendIdsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"A\n\x17StreamFriendIdsResponse\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x12\n\nfriend_ids\x18\x02 \x03(\x03\"X\n\x1d\x42\x61tchImportFriendshipsRequest\x12\x37\n\x0b\x66riendships\x18\x01 \x03(\x0b\x32\".kodama.social_graph.v1.Friendship\"0\n\x1e\x42\x61tchImportFriendshipsResponse\x12\x0e\n\x06\x66ormed\x18\x01 \x01(\x05\x32\xe3\x0e\n\x12SocialGraphService\x12x\n\x11RequestFriendship\x12\x30.kodama.social_graph.v1.RequestFriendshipRequest\x1a\x31.kodama.social_graph.v1.RequestFriendshipResponse\x12~\n\x13\x41\x63\x63\x65ptFriendRequest\x12\x32.kodama.social_graph.v1.AcceptFriendRequestRequest\x1a\x33.kodama.social_graph.v1.AcceptFriendRequestResponse\x12~\n\x13RejectFriendRequest\x12\x32.kodama.social_graph.v1.RejectFriendRequestRequest\x1a\x33.kodama.social_graph.v1.RejectFriendRequestResponse\x12l\n\rEndFriendship\x12,.kodama.social_graph.v1.EndFriendshipRequest\x1a-.kodama.social_graph.v1.EndFriendshipResponse\x12T\n\x05\x42lock\x12$.kodama.social_graph.v1.BlockRequest\x1a%.kodama.social_graph.v1.BlockResponse\x12Z\n\x07Unblock\x12&.kodama.social_graph.v1.UnblockRequest\x1a\'.kodama.social_graph.v1.UnblockResponse\x12Q\n\x04Mute\x12#.kodama.social_graph.v1.MuteRequest\x1a$.kodama.social_graph.v1.MuteResponse\x12W\n\x06Unmute\x12%.kodama.social_graph.v1.UnmuteRequest\x1a&.kodama.social_graph.v1.UnmuteResponse\x12W\n\x06Relate\x12%.kodama.social_graph.v1.RelateRequest\x1a&.kodama.social_graph.v1.RelateResponse\x12\x66\n\x0bListFriends\x12*.kodama.social_graph.v1.ListFriendsRequest\x1a+.kodama.social_graph.v1.ListFriendsResponse\x12{\n\x12ListFriendRequests\x12\x31.kodama.social_graph.v1.ListFriendRequestsRequest\x1a\x32.kodama.social_graph.v1.ListFriendRequestsResponse\x12\x63\n\nListBlocks\x12).kodama.social_graph.v1.ListBlocksRequest\x1a*.kodama.social_graph.v1.ListBlocksResponse\x12`\n\tListMutes\x12(.kodama.social_graph.v1.ListMutesRequest\x1a).kodama.social_graph.v1.ListMutesResponse\x12\x87\x01\n\x16\x42\x61tchListMutualFriends\x12\x35.kodama.social_graph.v1.BatchListMutualFriendsRequest\x1a\x36.kodama.social_graph.v1.BatchListMutualFriendsResponse\x12x\n\x11\x42\x61tchCountFriends\x12\x30.kodama.social_graph.v1.BatchCountFriendsRequest\x1a\x31.kodama.social_graph.v1.BatchCountFriendsResponse\x12t\n\x0fStreamFriendIds\x12..kodama.social_graph.v1.StreamFriendIdsRequest\x1a/.kodama.social_graph.v1.StreamFriendIdsResponse0\x01\x12\x87\x01\n\x16\x42\x61tchImportFriendships\x12\x35.kodama.social_graph.v1.BatchImportFriendshipsRequest\x1a\x36.kodama.social_graph.v1.BatchImportFriendshipsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,32 +58,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UNBLOCKREQUEST']._serialized_end=1057
   _globals['_UNBLOCKRESPONSE']._serialized_start=1059
   _globals['_UNBLOCKRESPONSE']._serialized_end=1136
-  _globals['_RELATEREQUEST']._serialized_start=1138
-  _globals['_RELATEREQUEST']._serialized_end=1226
-  _globals['_RELATERESPONSE']._serialized_start=1228
-  _globals['_RELATERESPONSE']._serialized_end=1305
-  _globals['_LISTFRIENDSREQUEST']._serialized_start=1307
-  _globals['_LISTFRIENDSREQUEST']._serialized_end=1386
-  _globals['_LISTFRIENDSRESPONSE']._serialized_start=1388
-  _globals['_LISTFRIENDSRESPONSE']._serialized_end=1483
-  _globals['_LISTFRIENDREQUESTSREQUEST']._serialized_start=1485
-  _globals['_LISTFRIENDREQUESTSREQUEST']._serialized_end=1589
-  _globals['_LISTFRIENDREQUESTSRESPONSE']._serialized_start=1591
-  _globals['_LISTFRIENDREQUESTSRESPONSE']._serialized_end=1708
-  _globals['_BATCHCOUNTFRIENDSREQUEST']._serialized_start=1710
-  _globals['_BATCHCOUNTFRIENDSREQUEST']._serialized_end=1757
-  _globals['_BATCHCOUNTFRIENDSRESPONSE']._serialized_start=1760
-  _globals['_BATCHCOUNTFRIENDSRESPONSE']._serialized_end=1913
-  _globals['_BATCHCOUNTFRIENDSRESPONSE_COUNTSENTRY']._serialized_start=1868
-  _globals['_BATCHCOUNTFRIENDSRESPONSE_COUNTSENTRY']._serialized_end=1913
-  _globals['_STREAMFRIENDIDSREQUEST']._serialized_start=1915
-  _globals['_STREAMFRIENDIDSREQUEST']._serialized_end=1960
-  _globals['_STREAMFRIENDIDSRESPONSE']._serialized_start=1962
-  _globals['_STREAMFRIENDIDSRESPONSE']._serialized_end=2027
-  _globals['_BATCHIMPORTFRIENDSHIPSREQUEST']._serialized_start=2029
-  _globals['_BATCHIMPORTFRIENDSHIPSREQUEST']._serialized_end=2117
-  _globals['_BATCHIMPORTFRIENDSHIPSRESPONSE']._serialized_start=2119
-  _globals['_BATCHIMPORTFRIENDSHIPSRESPONSE']._serialized_end=2167
-  _globals['_SOCIALGRAPHSERVICE']._serialized_start=2170
-  _globals['_SOCIALGRAPHSERVICE']._serialized_end=3552
+  _globals['_MUTEREQUEST']._serialized_start=1138
+  _globals['_MUTEREQUEST']._serialized_end=1265
+  _globals['_MUTERESPONSE']._serialized_start=1267
+  _globals['_MUTERESPONSE']._serialized_end=1341
+  _globals['_UNMUTEREQUEST']._serialized_start=1343
+  _globals['_UNMUTEREQUEST']._serialized_end=1417
+  _globals['_UNMUTERESPONSE']._serialized_start=1419
+  _globals['_UNMUTERESPONSE']._serialized_end=1495
+  _globals['_RELATEREQUEST']._serialized_start=1497
+  _globals['_RELATEREQUEST']._serialized_end=1585
+  _globals['_RELATERESPONSE']._serialized_start=1587
+  _globals['_RELATERESPONSE']._serialized_end=1664
+  _globals['_LISTFRIENDSREQUEST']._serialized_start=1666
+  _globals['_LISTFRIENDSREQUEST']._serialized_end=1764
+  _globals['_LISTFRIENDSRESPONSE']._serialized_start=1766
+  _globals['_LISTFRIENDSRESPONSE']._serialized_end=1861
+  _globals['_LISTFRIENDREQUESTSREQUEST']._serialized_start=1863
+  _globals['_LISTFRIENDREQUESTSREQUEST']._serialized_end=1967
+  _globals['_LISTFRIENDREQUESTSRESPONSE']._serialized_start=1969
+  _globals['_LISTFRIENDREQUESTSRESPONSE']._serialized_end=2086
+  _globals['_LISTBLOCKSREQUEST']._serialized_start=2088
+  _globals['_LISTBLOCKSREQUEST']._serialized_end=2166
+  _globals['_LISTBLOCKSRESPONSE']._serialized_start=2168
+  _globals['_LISTBLOCKSRESPONSE']._serialized_end=2279
+  _globals['_LISTMUTESREQUEST']._serialized_start=2281
+  _globals['_LISTMUTESREQUEST']._serialized_end=2358
+  _globals['_LISTMUTESRESPONSE']._serialized_start=2360
+  _globals['_LISTMUTESRESPONSE']._serialized_end=2466
+  _globals['_BATCHLISTMUTUALFRIENDSREQUEST']._serialized_start=2468
+  _globals['_BATCHLISTMUTUALFRIENDSREQUEST']._serialized_end=2554
+  _globals['_BATCHLISTMUTUALFRIENDSRESPONSE']._serialized_start=2556
+  _globals['_BATCHLISTMUTUALFRIENDSRESPONSE']._serialized_end=2651
+  _globals['_BATCHCOUNTFRIENDSREQUEST']._serialized_start=2653
+  _globals['_BATCHCOUNTFRIENDSREQUEST']._serialized_end=2700
+  _globals['_BATCHCOUNTFRIENDSRESPONSE']._serialized_start=2703
+  _globals['_BATCHCOUNTFRIENDSRESPONSE']._serialized_end=2856
+  _globals['_BATCHCOUNTFRIENDSRESPONSE_COUNTSENTRY']._serialized_start=2811
+  _globals['_BATCHCOUNTFRIENDSRESPONSE_COUNTSENTRY']._serialized_end=2856
+  _globals['_STREAMFRIENDIDSREQUEST']._serialized_start=2858
+  _globals['_STREAMFRIENDIDSREQUEST']._serialized_end=2903
+  _globals['_STREAMFRIENDIDSRESPONSE']._serialized_start=2905
+  _globals['_STREAMFRIENDIDSRESPONSE']._serialized_end=2970
+  _globals['_BATCHIMPORTFRIENDSHIPSREQUEST']._serialized_start=2972
+  _globals['_BATCHIMPORTFRIENDSHIPSREQUEST']._serialized_end=3060
+  _globals['_BATCHIMPORTFRIENDSHIPSRESPONSE']._serialized_start=3062
+  _globals['_BATCHIMPORTFRIENDSHIPSRESPONSE']._serialized_end=3110
+  _globals['_SOCIALGRAPHSERVICE']._serialized_start=3113
+  _globals['_SOCIALGRAPHSERVICE']._serialized_end=5004
 # @@protoc_insertion_point(module_scope)

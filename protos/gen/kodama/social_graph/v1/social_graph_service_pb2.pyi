@@ -332,6 +332,118 @@ class UnblockResponse(_message.Message):
 Global___UnblockResponse: _TypeAlias = UnblockResponse  # noqa: Y015
 
 @_typing.final
+class MuteRequest(_message.Message):
+    """MuteRequest names who mutes whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    HIDES_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    target_id: _builtins.int
+    hides_notifications: _builtins.bool
+    """Hide notifications about what the target does, too."""
+    duration_seconds: _builtins.int
+    """0 for ever, at most 315,360,000 (ten years)."""
+    request_id: _builtins.str
+    """The client's Idempotency-Key, at most 255 bytes; empty means none. The same key of the same account within a day gets the
+    first answer, and nothing is done again.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        target_id: _builtins.int = ...,
+        hides_notifications: _builtins.bool = ...,
+        duration_seconds: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "duration_seconds", b"duration_seconds", "hides_notifications", b"hides_notifications", "request_id", b"request_id", "target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MuteRequest: _TypeAlias = MuteRequest  # noqa: Y015
+
+@_typing.final
+class MuteResponse(_message.Message):
+    """MuteResponse tells how both stand now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELATIONSHIP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def relationship(self) -> _social_graph_pb2.Relationship: ...
+    def __init__(
+        self,
+        *,
+        relationship: _social_graph_pb2.Relationship | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["relationship", b"relationship"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["relationship", b"relationship"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MuteResponse: _TypeAlias = MuteResponse  # noqa: Y015
+
+@_typing.final
+class UnmuteRequest(_message.Message):
+    """UnmuteRequest names who ends the mute of whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    target_id: _builtins.int
+    request_id: _builtins.str
+    """The client's Idempotency-Key, at most 255 bytes; empty means none. The same key of the same account within a day gets the
+    first answer, and nothing is done again.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        target_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmuteRequest: _TypeAlias = UnmuteRequest  # noqa: Y015
+
+@_typing.final
+class UnmuteResponse(_message.Message):
+    """UnmuteResponse tells how both stand now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELATIONSHIP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def relationship(self) -> _social_graph_pb2.Relationship: ...
+    def __init__(
+        self,
+        *,
+        relationship: _social_graph_pb2.Relationship | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["relationship", b"relationship"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["relationship", b"relationship"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmuteResponse: _TypeAlias = UnmuteResponse  # noqa: Y015
+
+@_typing.final
 class RelateRequest(_message.Message):
     """RelateRequest asks how a viewer stands to accounts."""
 
@@ -393,21 +505,25 @@ class ListFriendsRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VIEWER_ID_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     page_size: _builtins.int
     """At most 1,000; 0 means 40."""
     page_token: _builtins.str
     """next_page_token of the page before; empty for the first."""
+    viewer_id: _builtins.int
+    """Who looks; 0 means somebody who is not signed in."""
     def __init__(
         self,
         *,
         account_id: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        viewer_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token", "viewer_id", b"viewer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,6 +613,169 @@ class ListFriendRequestsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListFriendRequestsResponse: _TypeAlias = ListFriendRequestsResponse  # noqa: Y015
+
+@_typing.final
+class ListBlocksRequest(_message.Message):
+    """ListBlocksRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    page_size: _builtins.int
+    """At most 1,000; 0 means 40."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBlocksRequest: _TypeAlias = ListBlocksRequest  # noqa: Y015
+
+@_typing.final
+class ListBlocksResponse(_message.Message):
+    """ListBlocksResponse holds a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCKED_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end, and only there."""
+    @_builtins.property
+    def blocked_accounts(self) -> _containers.RepeatedCompositeFieldContainer[_social_graph_pb2.BlockedAccount]: ...
+    def __init__(
+        self,
+        *,
+        blocked_accounts: _abc.Iterable[_social_graph_pb2.BlockedAccount] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_accounts", b"blocked_accounts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBlocksResponse: _TypeAlias = ListBlocksResponse  # noqa: Y015
+
+@_typing.final
+class ListMutesRequest(_message.Message):
+    """ListMutesRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    page_size: _builtins.int
+    """At most 1,000; 0 means 40."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMutesRequest: _TypeAlias = ListMutesRequest  # noqa: Y015
+
+@_typing.final
+class ListMutesResponse(_message.Message):
+    """ListMutesResponse holds a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MUTED_ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end, and only there."""
+    @_builtins.property
+    def muted_accounts(self) -> _containers.RepeatedCompositeFieldContainer[_social_graph_pb2.MutedAccount]: ...
+    def __init__(
+        self,
+        *,
+        muted_accounts: _abc.Iterable[_social_graph_pb2.MutedAccount] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["muted_accounts", b"muted_accounts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMutesResponse: _TypeAlias = ListMutesResponse  # noqa: Y015
+
+@_typing.final
+class BatchListMutualFriendsRequest(_message.Message):
+    """BatchListMutualFriendsRequest names accounts and who looks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    viewer_id: _builtins.int
+    limit: _builtins.int
+    """Of each at most so many, at most 40; 0 means 40."""
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 40."""
+
+    def __init__(
+        self,
+        *,
+        viewer_id: _builtins.int = ...,
+        account_ids: _abc.Iterable[_builtins.int] | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "limit", b"limit", "viewer_id", b"viewer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListMutualFriendsRequest: _TypeAlias = BatchListMutualFriendsRequest  # noqa: Y015
+
+@_typing.final
+class BatchListMutualFriendsResponse(_message.Message):
+    """BatchListMutualFriendsResponse has one element per distinct id asked for, in no order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MUTUAL_FRIENDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def mutual_friends(self) -> _containers.RepeatedCompositeFieldContainer[_social_graph_pb2.MutualFriends]: ...
+    def __init__(
+        self,
+        *,
+        mutual_friends: _abc.Iterable[_social_graph_pb2.MutualFriends] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mutual_friends", b"mutual_friends"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListMutualFriendsResponse: _TypeAlias = BatchListMutualFriendsResponse  # noqa: Y015
 
 @_typing.final
 class BatchCountFriendsRequest(_message.Message):

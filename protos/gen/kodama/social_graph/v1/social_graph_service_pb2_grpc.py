@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SocialGraphServiceStub(object):
-    """SocialGraphService owns friendships, friend requests and blocks.
+    """SocialGraphService owns friendships, friend requests, blocks and mutes.
     """
 
     def __init__(self, channel):
@@ -65,6 +65,16 @@ class SocialGraphServiceStub(object):
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnblockRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnblockResponse.FromString,
                 _registered_method=True)
+        self.Mute = channel.unary_unary(
+                '/kodama.social_graph.v1.SocialGraphService/Mute',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.MuteRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.MuteResponse.FromString,
+                _registered_method=True)
+        self.Unmute = channel.unary_unary(
+                '/kodama.social_graph.v1.SocialGraphService/Unmute',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnmuteRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnmuteResponse.FromString,
+                _registered_method=True)
         self.Relate = channel.unary_unary(
                 '/kodama.social_graph.v1.SocialGraphService/Relate',
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateRequest.SerializeToString,
@@ -79,6 +89,21 @@ class SocialGraphServiceStub(object):
                 '/kodama.social_graph.v1.SocialGraphService/ListFriendRequests',
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendRequestsRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendRequestsResponse.FromString,
+                _registered_method=True)
+        self.ListBlocks = channel.unary_unary(
+                '/kodama.social_graph.v1.SocialGraphService/ListBlocks',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListBlocksRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListBlocksResponse.FromString,
+                _registered_method=True)
+        self.ListMutes = channel.unary_unary(
+                '/kodama.social_graph.v1.SocialGraphService/ListMutes',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListMutesRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListMutesResponse.FromString,
+                _registered_method=True)
+        self.BatchListMutualFriends = channel.unary_unary(
+                '/kodama.social_graph.v1.SocialGraphService/BatchListMutualFriends',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchListMutualFriendsRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchListMutualFriendsResponse.FromString,
                 _registered_method=True)
         self.BatchCountFriends = channel.unary_unary(
                 '/kodama.social_graph.v1.SocialGraphService/BatchCountFriends',
@@ -98,7 +123,7 @@ class SocialGraphServiceStub(object):
 
 
 class SocialGraphServiceServicer(object):
-    """SocialGraphService owns friendships, friend requests and blocks.
+    """SocialGraphService owns friendships, friend requests, blocks and mutes.
     """
 
     def RequestFriendship(self, request, context):
@@ -144,6 +169,21 @@ class SocialGraphServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Mute(self, request, context):
+        """Mute hides an account's posts from the home timeline, and notifications about it if asked, for a time or for ever. A second mute
+        takes the place of the first. NOT_FOUND for unknown members.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unmute(self, request, context):
+        """Unmute ends a mute; what it hid is there again. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Relate(self, request, context):
         """Relate tells how a viewer stands to many accounts, from committed state, never from a cache.
         """
@@ -152,7 +192,7 @@ class SocialGraphServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListFriends(self, request, context):
-        """ListFriends pages through one account's friends by ascending id.
+        """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,6 +200,27 @@ class SocialGraphServiceServicer(object):
 
     def ListFriendRequests(self, request, context):
         """ListFriendRequests lists what waits for an account's answer, or what it waits for, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBlocks(self, request, context):
+        """ListBlocks lists whom an account blocks, the latest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMutes(self, request, context):
+        """ListMutes lists whom an account mutes, the latest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchListMutualFriends(self, request, context):
+        """BatchListMutualFriends lists the friends that a viewer shares with each of many accounts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -219,6 +280,16 @@ def add_SocialGraphServiceServicer_to_server(servicer, server):
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnblockRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnblockResponse.SerializeToString,
             ),
+            'Mute': grpc.unary_unary_rpc_method_handler(
+                    servicer.Mute,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.MuteRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.MuteResponse.SerializeToString,
+            ),
+            'Unmute': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unmute,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnmuteRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnmuteResponse.SerializeToString,
+            ),
             'Relate': grpc.unary_unary_rpc_method_handler(
                     servicer.Relate,
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateRequest.FromString,
@@ -233,6 +304,21 @@ def add_SocialGraphServiceServicer_to_server(servicer, server):
                     servicer.ListFriendRequests,
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendRequestsRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendRequestsResponse.SerializeToString,
+            ),
+            'ListBlocks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBlocks,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListBlocksRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListBlocksResponse.SerializeToString,
+            ),
+            'ListMutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMutes,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListMutesRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListMutesResponse.SerializeToString,
+            ),
+            'BatchListMutualFriends': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchListMutualFriends,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchListMutualFriendsRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchListMutualFriendsResponse.SerializeToString,
             ),
             'BatchCountFriends': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchCountFriends,
@@ -258,7 +344,7 @@ def add_SocialGraphServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SocialGraphService(object):
-    """SocialGraphService owns friendships, friend requests and blocks.
+    """SocialGraphService owns friendships, friend requests, blocks and mutes.
     """
 
     @staticmethod
@@ -424,6 +510,60 @@ class SocialGraphService(object):
             _registered_method=True)
 
     @staticmethod
+    def Mute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SocialGraphService/Mute',
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.MuteRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.MuteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unmute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SocialGraphService/Unmute',
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnmuteRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.UnmuteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Relate(request,
             target,
             options=(),
@@ -494,6 +634,87 @@ class SocialGraphService(object):
             '/kodama.social_graph.v1.SocialGraphService/ListFriendRequests',
             kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendRequestsRequest.SerializeToString,
             kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendRequestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBlocks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SocialGraphService/ListBlocks',
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListBlocksRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListBlocksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SocialGraphService/ListMutes',
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListMutesRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListMutesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchListMutualFriends(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SocialGraphService/BatchListMutualFriends',
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchListMutualFriendsRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchListMutualFriendsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SocialGraphServiceStub:
-    """SocialGraphService owns friendships, friend requests and blocks."""
+    """SocialGraphService owns friendships, friend requests, blocks and mutes."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -47,12 +47,24 @@ class SocialGraphServiceStub:
     """Block ends friendship and requests both ways and hides both from each other. Idempotent."""
     Unblock: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.UnblockRequest, _social_graph_service_pb2.UnblockResponse]
     """Unblock ends a block; what it ended does not come back. Idempotent."""
+    Mute: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.MuteRequest, _social_graph_service_pb2.MuteResponse]
+    """Mute hides an account's posts from the home timeline, and notifications about it if asked, for a time or for ever. A second mute
+    takes the place of the first. NOT_FOUND for unknown members.
+    """
+    Unmute: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.UnmuteRequest, _social_graph_service_pb2.UnmuteResponse]
+    """Unmute ends a mute; what it hid is there again. Idempotent."""
     Relate: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.RelateRequest, _social_graph_service_pb2.RelateResponse]
     """Relate tells how a viewer stands to many accounts, from committed state, never from a cache."""
     ListFriends: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendsRequest, _social_graph_service_pb2.ListFriendsResponse]
-    """ListFriends pages through one account's friends by ascending id."""
+    """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other."""
     ListFriendRequests: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendRequestsRequest, _social_graph_service_pb2.ListFriendRequestsResponse]
     """ListFriendRequests lists what waits for an account's answer, or what it waits for, newest first."""
+    ListBlocks: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListBlocksRequest, _social_graph_service_pb2.ListBlocksResponse]
+    """ListBlocks lists whom an account blocks, the latest first."""
+    ListMutes: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListMutesRequest, _social_graph_service_pb2.ListMutesResponse]
+    """ListMutes lists whom an account mutes, the latest first."""
+    BatchListMutualFriends: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchListMutualFriendsRequest, _social_graph_service_pb2.BatchListMutualFriendsResponse]
+    """BatchListMutualFriends lists the friends that a viewer shares with each of many accounts."""
     BatchCountFriends: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchCountFriendsRequest, _social_graph_service_pb2.BatchCountFriendsResponse]
     """BatchCountFriends counts the friends of many accounts."""
     StreamFriendIds: _grpc.UnaryStreamMultiCallable[_social_graph_service_pb2.StreamFriendIdsRequest, _social_graph_service_pb2.StreamFriendIdsResponse]
@@ -62,7 +74,7 @@ class SocialGraphServiceStub:
 
 @_typing.type_check_only
 class SocialGraphServiceAsyncStub(SocialGraphServiceStub):
-    """SocialGraphService owns friendships, friend requests and blocks."""
+    """SocialGraphService owns friendships, friend requests, blocks and mutes."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestFriendship: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.RequestFriendshipRequest, _social_graph_service_pb2.RequestFriendshipResponse]  # type: ignore[assignment]
@@ -79,12 +91,24 @@ class SocialGraphServiceAsyncStub(SocialGraphServiceStub):
     """Block ends friendship and requests both ways and hides both from each other. Idempotent."""
     Unblock: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.UnblockRequest, _social_graph_service_pb2.UnblockResponse]  # type: ignore[assignment]
     """Unblock ends a block; what it ended does not come back. Idempotent."""
+    Mute: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.MuteRequest, _social_graph_service_pb2.MuteResponse]  # type: ignore[assignment]
+    """Mute hides an account's posts from the home timeline, and notifications about it if asked, for a time or for ever. A second mute
+    takes the place of the first. NOT_FOUND for unknown members.
+    """
+    Unmute: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.UnmuteRequest, _social_graph_service_pb2.UnmuteResponse]  # type: ignore[assignment]
+    """Unmute ends a mute; what it hid is there again. Idempotent."""
     Relate: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.RelateRequest, _social_graph_service_pb2.RelateResponse]  # type: ignore[assignment]
     """Relate tells how a viewer stands to many accounts, from committed state, never from a cache."""
     ListFriends: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendsRequest, _social_graph_service_pb2.ListFriendsResponse]  # type: ignore[assignment]
-    """ListFriends pages through one account's friends by ascending id."""
+    """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other."""
     ListFriendRequests: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendRequestsRequest, _social_graph_service_pb2.ListFriendRequestsResponse]  # type: ignore[assignment]
     """ListFriendRequests lists what waits for an account's answer, or what it waits for, newest first."""
+    ListBlocks: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListBlocksRequest, _social_graph_service_pb2.ListBlocksResponse]  # type: ignore[assignment]
+    """ListBlocks lists whom an account blocks, the latest first."""
+    ListMutes: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListMutesRequest, _social_graph_service_pb2.ListMutesResponse]  # type: ignore[assignment]
+    """ListMutes lists whom an account mutes, the latest first."""
+    BatchListMutualFriends: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchListMutualFriendsRequest, _social_graph_service_pb2.BatchListMutualFriendsResponse]  # type: ignore[assignment]
+    """BatchListMutualFriends lists the friends that a viewer shares with each of many accounts."""
     BatchCountFriends: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchCountFriendsRequest, _social_graph_service_pb2.BatchCountFriendsResponse]  # type: ignore[assignment]
     """BatchCountFriends counts the friends of many accounts."""
     StreamFriendIds: _aio.UnaryStreamMultiCallable[_social_graph_service_pb2.StreamFriendIdsRequest, _social_graph_service_pb2.StreamFriendIdsResponse]  # type: ignore[assignment]
@@ -93,7 +117,7 @@ class SocialGraphServiceAsyncStub(SocialGraphServiceStub):
     """BatchImportFriendships forms many friendships at once, without requests. Idempotent; all or nothing."""
 
 class SocialGraphServiceServicer(metaclass=_abc_1.ABCMeta):
-    """SocialGraphService owns friendships, friend requests and blocks."""
+    """SocialGraphService owns friendships, friend requests, blocks and mutes."""
 
     @_abc_1.abstractmethod
     def RequestFriendship(
@@ -146,6 +170,24 @@ class SocialGraphServiceServicer(metaclass=_abc_1.ABCMeta):
         """Unblock ends a block; what it ended does not come back. Idempotent."""
 
     @_abc_1.abstractmethod
+    def Mute(
+        self,
+        request: _social_graph_service_pb2.MuteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_social_graph_service_pb2.MuteResponse, _abc.Awaitable[_social_graph_service_pb2.MuteResponse]]:
+        """Mute hides an account's posts from the home timeline, and notifications about it if asked, for a time or for ever. A second mute
+        takes the place of the first. NOT_FOUND for unknown members.
+        """
+
+    @_abc_1.abstractmethod
+    def Unmute(
+        self,
+        request: _social_graph_service_pb2.UnmuteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_social_graph_service_pb2.UnmuteResponse, _abc.Awaitable[_social_graph_service_pb2.UnmuteResponse]]:
+        """Unmute ends a mute; what it hid is there again. Idempotent."""
+
+    @_abc_1.abstractmethod
     def Relate(
         self,
         request: _social_graph_service_pb2.RelateRequest,
@@ -159,7 +201,7 @@ class SocialGraphServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _social_graph_service_pb2.ListFriendsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_social_graph_service_pb2.ListFriendsResponse, _abc.Awaitable[_social_graph_service_pb2.ListFriendsResponse]]:
-        """ListFriends pages through one account's friends by ascending id."""
+        """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other."""
 
     @_abc_1.abstractmethod
     def ListFriendRequests(
@@ -168,6 +210,30 @@ class SocialGraphServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_social_graph_service_pb2.ListFriendRequestsResponse, _abc.Awaitable[_social_graph_service_pb2.ListFriendRequestsResponse]]:
         """ListFriendRequests lists what waits for an account's answer, or what it waits for, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListBlocks(
+        self,
+        request: _social_graph_service_pb2.ListBlocksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_social_graph_service_pb2.ListBlocksResponse, _abc.Awaitable[_social_graph_service_pb2.ListBlocksResponse]]:
+        """ListBlocks lists whom an account blocks, the latest first."""
+
+    @_abc_1.abstractmethod
+    def ListMutes(
+        self,
+        request: _social_graph_service_pb2.ListMutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_social_graph_service_pb2.ListMutesResponse, _abc.Awaitable[_social_graph_service_pb2.ListMutesResponse]]:
+        """ListMutes lists whom an account mutes, the latest first."""
+
+    @_abc_1.abstractmethod
+    def BatchListMutualFriends(
+        self,
+        request: _social_graph_service_pb2.BatchListMutualFriendsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_social_graph_service_pb2.BatchListMutualFriendsResponse, _abc.Awaitable[_social_graph_service_pb2.BatchListMutualFriendsResponse]]:
+        """BatchListMutualFriends lists the friends that a viewer shares with each of many accounts."""
 
     @_abc_1.abstractmethod
     def BatchCountFriends(
