@@ -95,7 +95,9 @@ CHORES: Final = {
     chore.name: chore
     for chore in (
         Chore("claims.forget", "", 60, "delete idempotency keys that are older than a day"),
-        Chore("requests.forget", "social_graph", HOUR_SECONDS, "delete friend requests that nobody has answered in time"),
+        Chore(
+            "requests.forget", "social_graph", HOUR_SECONDS, "delete friend requests that nobody has answered in time"
+        ),
         Chore("mutes.forget", "social_graph", HOUR_SECONDS, "delete mutes that have ended"),
         Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
         Chore("entries.trim", "timeline", 6 * HOUR_SECONDS, "drop what is older than KODAMA_TIMELINE_KEEP_DAYS"),

@@ -104,6 +104,18 @@ class World:
         request = graph_pb.UnblockRequest(account_id=account_id, target_id=target_id)
         await call(self.graph.Unblock, request, self._gateway, timeout_seconds=SECONDS)
 
+    async def mute(self, account_id: int, target_id: int, *, notifications: bool = True, seconds: int = 0) -> None:
+        """Mute."""
+        request = graph_pb.MuteRequest(
+            account_id=account_id, target_id=target_id, hides_notifications=notifications, duration_seconds=seconds
+        )
+        await call(self.graph.Mute, request, self._gateway, timeout_seconds=SECONDS)
+
+    async def unmute(self, account_id: int, target_id: int) -> None:
+        """Unmute."""
+        request = graph_pb.UnmuteRequest(account_id=account_id, target_id=target_id)
+        await call(self.graph.Unmute, request, self._gateway, timeout_seconds=SECONDS)
+
     async def post(
         self, account_id: int, text: str = "こんにちは", visibility: int = 0, in_reply_to_id: int = 0
     ) -> int:
@@ -167,7 +179,10 @@ class World:
             """
             WITH authors AS (
                 SELECT %s::bigint AS id
-                UNION SELECT friend_id FROM social_graph.friendships WHERE account_id = %s
+                UNION SELECT friend_id FROM social_graph.friendships WHERE account_id = %s AND friend_id NOT IN (
+                    SELECT target_id FROM social_graph.mutes
+                    WHERE account_id = friendships.account_id AND (expires_at IS NULL OR expires_at > now())
+                )
             )
             SELECT s.id FROM status.statuses AS s JOIN authors ON authors.id = s.account_id
             WHERE s.visibility <> 4 OR s.account_id = %s

@@ -185,7 +185,11 @@ class Readers:
         request = graph_pb.RelateRequest(viewer_id=reader_id, account_ids=sorted(set(account_ids)))
         answer = await call(self._graph.Relate, request, self._signer, timeout_seconds=READ_SECONDS)
         return {
-            one.account_id: Relation(one.is_friend, one.is_requested_by, one.is_blocking or one.is_blocked_by)
+            one.account_id: Relation(
+                one.is_friend,
+                one.is_requested_by,
+                is_silenced=one.is_blocking or one.is_blocked_by or one.is_muting_notifications,
+            )
             for one in answer.relationships
         }
 

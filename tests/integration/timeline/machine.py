@@ -1,8 +1,8 @@
 """Histories of a small network, with every home timeline compared with the truth in SQL after each step.
 
-Members befriend, unfriend, block, post, write, narrow, delete, read, sleep and come back; friendships are imported; posts commit out of the
-order of their ids; old entries are trimmed. The real relay publishes what the ledgers hold to a broker that repeats, reorders, delays,
-loses and replays it, to workers that die before, while and after they do it, and some of it happens in the middle of reads.
+Members befriend, unfriend, block, mute, post, write, narrow, delete, read, sleep and come back; friendships are imported; posts commit
+out of the order of their ids; old entries are trimmed. The real relay publishes what the ledgers hold to a broker that repeats, reorders,
+delays, loses and replays it, to workers that die before, while and after they do it, and some of it happens in the middle of reads.
 """
 
 import random
@@ -95,6 +95,14 @@ class Machine(RuleBasedStateMachine):
         left, right = (self.members[number] for number in two)
         self.stage.run(self.world.block(left, right))
         self.stage.run(self.world.unblock(left, right))
+
+    @rule(two=pair)
+    def mute(self, two: tuple[int, int]) -> None:
+        self.stage.run(self.world.mute(*(self.members[number] for number in two)))
+
+    @rule(two=pair)
+    def unmute(self, two: tuple[int, int]) -> None:
+        self.stage.run(self.world.unmute(*(self.members[number] for number in two)))
 
     @rule(two=pair)
     def import_friendship(self, two: tuple[int, int]) -> None:

@@ -63,6 +63,49 @@ async def test_unfriending_hides_at_once_and_befriending_again_shows_all(world: 
     assert await world.home(bob) == [second, first]
 
 
+async def test_muting_hides_for_one_and_unmuting_shows_all_again(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    await world.home(bob)
+    world.settle_pushing()
+    seen = [await world.post(ann, "1"), await world.write(ann)]
+    await world.drain()
+    own = await world.post(bob, "mine")
+    await world.mute(bob, ann)
+    assert await world.home(bob) == [own]
+    assert await world.home(ann) == [own, *seen[::-1]]
+    seen.append(await world.post(ann, "2"))  # while muted: pushed, and not shown
+    await world.drain()
+    assert await world.home(bob) == [own]
+    await world.unmute(bob, ann)
+    assert await world.home(bob) == [seen[2], own, seen[1], seen[0]]
+
+
+async def test_a_page_is_full_however_many_posts_are_muted(world: World) -> None:
+    ann, bob, eve = await world.members(3)
+    for friend in (ann, eve):
+        await world.befriend(friend, bob)
+    await world.home(bob)
+    world.settle_pushing()
+    seen = [await world.post(eve, f"{number}") for number in range(3)]
+    for number in range(60):
+        await world.post(ann, f"{number}")
+    await world.drain()
+    await world.mute(bob, ann)
+    assert await world.home(bob, limit=2) == seen[:0:-1]
+    assert await world.home(bob, limit=2, min_id=1) == seen[1::-1]
+
+
+async def test_a_mute_that_ends_by_itself_shows_all_again(world: World) -> None:
+    ann, bob = await world.members(2)
+    await world.befriend(ann, bob)
+    posted = await world.post(ann)
+    await world.mute(bob, ann, seconds=3600)
+    assert await world.home(bob) == []
+    world.query("UPDATE social_graph.mutes SET expires_at = now() RETURNING 1")
+    assert await world.home(bob) == [posted] == world.true_home(bob)
+
+
 async def test_blocking_hides_at_once(world: World) -> None:
     ann, bob = await world.members(2)
     await world.befriend(ann, bob)

@@ -123,6 +123,20 @@ async def test_what_is_gone_or_blocked_is_gone_from_the_list_and_from_the_count(
     assert await inbox.told(ann) == []
 
 
+async def test_a_mute_of_notifications_hides_them_and_a_mute_of_posts_alone_does_not(inbox: Inbox) -> None:
+    ann, bob = await inbox.world.members(2)
+    status = await inbox.world.post(ann)
+    await inbox.favourite(ann, bob, status)
+    told = await inbox.told(ann)
+    await inbox.world.mute(ann, bob)
+    assert (await inbox.told(ann), await inbox.unread(ann)) == ([], 0)
+    await inbox.world.mute(ann, bob, notifications=False)
+    assert await inbox.told(ann) == told != []
+    await inbox.world.mute(ann, bob)
+    await inbox.world.unmute(ann, bob)
+    assert await inbox.told(ann) == told
+
+
 async def test_an_author_who_mentions_is_told_apart_from_a_reader_who_favourites(inbox: Inbox) -> None:
     ann, bob = await inbox.world.members(2)
     of_ann, of_bob = await inbox.world.post(ann), await inbox.world.post(bob)
