@@ -4,12 +4,9 @@ import html
 import re
 from collections.abc import Sequence
 
+from chassis.characters import URL
+
 EXCERPT_CHARACTERS = 300
-
-_URL = re.compile(r"https?://[^\s<>\"'\u3000、。「」『』（）]+", re.IGNORECASE)
-# A full stop or bracket behind an address belongs to the sentence around it.
-_TRAILING = ".,;:!?)]}…"
-
 
 Names = Sequence[tuple[int, int, str]]
 """Where a text names members: text[start:end] is the name, and the address of their page."""
@@ -28,10 +25,7 @@ def paragraphs(text: str) -> str:
 def inline(text: str, names: Names = ()) -> str:
     """Return text as HTML without a block around it."""
     links = [(start, stop, _mention(address, text[start:stop])) for start, stop, address in names]
-    for match in _URL.finditer(text):
-        address = match[0].rstrip(_TRAILING)
-        if address.partition("://")[2]:
-            links.append((match.start(), match.start() + len(address), link(address, address)))
+    links += ((match.start(), match.end(), link(match[0], match[0])) for match in URL.finditer(text))
     pieces: list[str] = []
     end = 0
     for start, stop, made in sorted(links):
