@@ -36,15 +36,15 @@ class StatusCalls(Calling):
         request = pb.DeleteStatusRequest(account_id=account_id, status_id=status_id)
         return (await self._write(self._status.DeleteStatus, request)).status
 
-    async def favourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+    async def favourite_status(self, account_id: int, status_id: int) -> None:
         """Favour a status."""
         request = pb.FavouriteStatusRequest(account_id=account_id, status_id=status_id)
-        return (await self._write(self._status.FavouriteStatus, request)).status
+        await self._write(self._status.FavouriteStatus, request)
 
-    async def unfavourite_status(self, account_id: int, status_id: int) -> status_pb2.Status:
+    async def unfavourite_status(self, account_id: int, status_id: int) -> None:
         """Favour a status no more."""
         request = pb.UnfavouriteStatusRequest(account_id=account_id, status_id=status_id)
-        return (await self._write(self._status.UnfavouriteStatus, request)).status
+        await self._write(self._status.UnfavouriteStatus, request)
 
     async def favourite_statuses(self, account_id: int, window: Window) -> pb.ListFavouriteStatusesResponse:
         """Return a page of what a member favours; the window is of ids of favourites."""

@@ -72,7 +72,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     async def FavouriteStatus(self, request: pb.FavouriteStatusRequest, write: Write) -> pb.FavouriteStatusResponse:
         """Favour a status."""
         status = await self._favouriting.favourite(write, _member(request.account_id), request.status_id)
-        return pb.FavouriteStatusResponse(status=_to_proto(status))
+        return pb.FavouriteStatusResponse(is_favourited=status.is_favourited, favourites_count=status.favourites_count)
 
     @once(pb.UnfavouriteStatusResponse)
     async def UnfavouriteStatus(
@@ -80,7 +80,9 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     ) -> pb.UnfavouriteStatusResponse:
         """Favour a status no more."""
         status = await self._favouriting.unfavourite(write, _member(request.account_id), request.status_id)
-        return pb.UnfavouriteStatusResponse(status=_to_proto(status))
+        return pb.UnfavouriteStatusResponse(
+            is_favourited=status.is_favourited, favourites_count=status.favourites_count
+        )
 
     async def ListFavouriteStatuses(
         self, request: pb.ListFavouriteStatusesRequest, context: Context

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from chassis.errors import FailedPrecondition
+from chassis.errors import FailedPrecondition, NotFound
 from chassis.ids import Kind, kind_of
 from services.gateway.context import Call
 from services.gateway.entities import Account, Status
@@ -24,16 +24,24 @@ def _status_id(call: Call[NoParameters]) -> int:
 
 async def post_favourite(call: Call[NoParameters]) -> Response:
     """Favour a status; twice counts once."""
-    status = await call.gateway.clients.favourite_status(call.caller.account_id, _status_id(call))
-    [shown] = await call.gateway.hydration.statuses([status])
-    return json_response(shown)
+    status_id = _status_id(call)
+    await call.gateway.clients.favourite_status(call.caller.account_id, status_id)
+    return json_response(await _status(call, status_id))
 
 
 async def post_unfavourite(call: Call[NoParameters]) -> Response:
     """Favour a status no more."""
-    status = await call.gateway.clients.unfavourite_status(call.caller.account_id, _status_id(call))
-    [shown] = await call.gateway.hydration.statuses([status])
-    return json_response(shown)
+    status_id = _status_id(call)
+    await call.gateway.clients.unfavourite_status(call.caller.account_id, status_id)
+    return json_response(await _status(call, status_id))
+
+
+async def _status(call: Call[NoParameters], status_id: int) -> Status:
+    """Return a status as it is now. Raises NotFound: it may have been narrowed or deleted since."""
+    posts = await call.gateway.hydration.posts(call.viewer_id, [status_id])
+    if status_id not in posts:
+        raise NotFound("There is no such status.", resource="status")
+    return posts[status_id]
 
 
 async def get_favourites(call: Call[WindowParameters]) -> Response:

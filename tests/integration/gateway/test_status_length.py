@@ -93,10 +93,10 @@ async def test_half_a_pair_in_a_message_is_refused(shared_network: Network, memb
     message = pb.CreateStatusRequest(account_id=int(member.id)).SerializeToString()
     message += bytes([0x12, len(text)]) + text  # field 2, of a length
     channel = open_channel(settings.address("status"), "kodama.status.v1.StatusService")
-    method = channel.unary_unary("/kodama.status.v1.StatusService/CreateStatus")
+    method: Any = channel.unary_unary("/kodama.status.v1.StatusService/CreateStatus")
     before = await member.http.get(f"/api/v1/accounts/{member.id}/statuses", params={"limit": 1})
     with pytest.raises(KodamaError):
-        await call(method, message, signer, timeout_seconds=20)  # type: ignore[arg-type]  # bytes, as they are
+        await call(method, message, signer, timeout_seconds=20)  # type: ignore[arg-type]  # no message
     after = await member.http.get(f"/api/v1/accounts/{member.id}/statuses", params={"limit": 1})
     assert before.json()[0]["id"] == after.json()[0]["id"]
     await channel.close()

@@ -119,6 +119,22 @@ async def test_favourites(friends: tuple[Member, Member, Member]) -> None:
         assert gone.status_code == 404
 
 
+async def test_favouring_what_is_being_hidden_answers_nothing_of_it(friends: tuple[Member, Member, Member]) -> None:
+    hana, _, stranger = friends
+    for number in range(6):
+        path = f"/api/v1/statuses/{(await post(hana, 'open'))['id']}"
+
+        async def hide(path: str = path) -> None:
+            await hana.http.put(path, json={"visibility": "private"})
+            await hana.http.put(path, json={"status": "secret"})
+
+        key = {"idempotency-key": f"hide {number}"}
+        favoured, _ = await asyncio.gather(stranger.http.post(f"{path}/favourite", headers=key), hide())
+        assert favoured.status_code in (200, 404)
+        assert "secret" not in favoured.text
+        assert (await stranger.http.post(f"{path}/favourite", headers=key)).status_code == 404
+
+
 async def test_blog_entries_among_statuses(friends: tuple[Member, Member, Member]) -> None:
     hana, _, _ = friends
     entry = (await hana.http.post("/api/v1/blogs", json={"title": "t", "text": "x"})).json()["id"]

@@ -59,13 +59,13 @@ class Wall:
         )
         return (await self.ask(self.world.statuses.UpdateStatus, request)).status
 
-    async def favourite(self, who: int, status_id: int) -> status_pb2.Status:
+    async def favourite(self, who: int, status_id: int) -> pb.FavouriteStatusResponse:
         request = pb.FavouriteStatusRequest(account_id=who, status_id=status_id)
-        return (await self.ask(self.world.statuses.FavouriteStatus, request)).status
+        return await self.ask(self.world.statuses.FavouriteStatus, request)
 
-    async def unfavourite(self, who: int, status_id: int) -> status_pb2.Status:
+    async def unfavourite(self, who: int, status_id: int) -> pb.UnfavouriteStatusResponse:
         request = pb.UnfavouriteStatusRequest(account_id=who, status_id=status_id)
-        return (await self.ask(self.world.statuses.UnfavouriteStatus, request)).status
+        return await self.ask(self.world.statuses.UnfavouriteStatus, request)
 
     async def favourites(self, who: int, **window: int) -> pb.ListFavouriteStatusesResponse:
         request = pb.ListFavouriteStatusesRequest(account_id=who, window=Window(**window))

@@ -124,18 +124,3 @@ async def test_who_favours_a_status_is_listed_without_whom_a_block_hides(wall: W
     second = await wall.favoured_by(author, status.id, limit=1, max_id=first.oldest_favourite_id)
     assert [one.account_id for one in second.favourites] == [blocker]
     assert not second.is_end
-
-
-async def test_favouring_while_it_is_narrowed_answers_nothing_that_may_not_be_seen(wall: Wall) -> None:
-    author, friend = await wall.friends(2)
-    await wall.world.unfriend(author, friend)
-    for _ in range(8):
-        status = await wall.post(author, "open")
-
-        async def hide(status_id: int = status.id) -> None:
-            await wall.update(author, status_id, visibility=DIRECT)
-            await wall.update(author, status_id, text="secret")
-
-        answers = await asyncio.gather(wall.favourite(friend, status.id), hide(), return_exceptions=True)
-        assert isinstance(answers[0], NotFound) or getattr(answers[0], "text", "") == "open"
-        assert not isinstance(answers[1], BaseException)

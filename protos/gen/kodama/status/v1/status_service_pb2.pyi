@@ -222,21 +222,25 @@ Global___FavouriteStatusRequest: _TypeAlias = FavouriteStatusRequest  # noqa: Y0
 
 @_typing.final
 class FavouriteStatusResponse(_message.Message):
-    """FavouriteStatusResponse holds the status with its new count."""
+    """FavouriteStatusResponse says how it stands now. It holds nothing of the status, so that an answer that is kept under an idempotency
+    key does not outlive it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STATUS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def status(self) -> _status_pb2.Status: ...
+    IS_FAVOURITED_FIELD_NUMBER: _builtins.int
+    FAVOURITES_COUNT_FIELD_NUMBER: _builtins.int
+    is_favourited: _builtins.bool
+    favourites_count: _builtins.int
     def __init__(
         self,
         *,
-        status: _status_pb2.Status | None = ...,
+        is_favourited: _builtins.bool = ...,
+        favourites_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["favourites_count", b"favourites_count", "is_favourited", b"is_favourited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -272,21 +276,23 @@ Global___UnfavouriteStatusRequest: _TypeAlias = UnfavouriteStatusRequest  # noqa
 
 @_typing.final
 class UnfavouriteStatusResponse(_message.Message):
-    """UnfavouriteStatusResponse holds the status with its new count."""
+    """UnfavouriteStatusResponse says how it stands now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STATUS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def status(self) -> _status_pb2.Status: ...
+    IS_FAVOURITED_FIELD_NUMBER: _builtins.int
+    FAVOURITES_COUNT_FIELD_NUMBER: _builtins.int
+    is_favourited: _builtins.bool
+    favourites_count: _builtins.int
     def __init__(
         self,
         *,
-        status: _status_pb2.Status | None = ...,
+        is_favourited: _builtins.bool = ...,
+        favourites_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["favourites_count", b"favourites_count", "is_favourited", b"is_favourited"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
