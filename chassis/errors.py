@@ -9,6 +9,8 @@
     ├── FailedPrecondition    the state does not allow it
     ├── LimitReached          a stated maximum
     ├── IdempotencyKeyReused  the same key with another body
+    ├── OAuthRefused          OAuth says no; `code` says it in its words
+    ├── TooManyAttempts       somebody tries too often
     ├── Conflict              a concurrent change; try again
     └── Unavailable           a part of the network does not answer
 
@@ -99,6 +101,20 @@ class IdempotencyKeyReused(KodamaError):
     code = grpc.StatusCode.INVALID_ARGUMENT
 
 
+class OAuthRefused(KodamaError):
+    """OAuth says no (RFC 6749): `code` is the error's name there, `redirect_uri` where the app is told, if it is."""
+
+    reason = ErrorReason.ERROR_REASON_OAUTH_REFUSED
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class TooManyAttempts(KodamaError):
+    """Somebody tries too often; `retryAfterSeconds` says when the next attempt is let through."""
+
+    reason = ErrorReason.ERROR_REASON_TOO_MANY_ATTEMPTS
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 class Conflict(KodamaError):
     """A concurrent change got in the way; the same call can succeed now."""
 
@@ -123,6 +139,8 @@ _KINDS: dict[str, type[KodamaError]] = {
         FailedPrecondition,
         LimitReached,
         IdempotencyKeyReused,
+        OAuthRefused,
+        TooManyAttempts,
         Conflict,
         Unavailable,
     )

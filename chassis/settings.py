@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     max_friends: int = Field(default=1000, ge=1, le=5000)
     friend_request_days: int = Field(default=90, ge=1, le=3650)
     registrations_open: bool = True
+    password_grant: bool = False
 
     # Rates are written as in `300/5 minutes`; an empty one is no limit. The figures are Mastodon's where it has one.
     rate_limits: bool = True

@@ -99,6 +99,8 @@ CHORES: Final = {
             "requests.forget", "social_graph", HOUR_SECONDS, "delete friend requests that nobody has answered in time"
         ),
         Chore("mutes.forget", "social_graph", HOUR_SECONDS, "delete mutes that have ended"),
+        Chore("codes.forget", "account", 60, "delete authorization codes that nobody has redeemed in time"),
+        Chore("attempts.forget", "account", 600, "delete counts of passwords tried that hold nobody up any more"),
         Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
         Chore("entries.trim", "timeline", 6 * HOUR_SECONDS, "drop what is older than KODAMA_TIMELINE_KEEP_DAYS"),
     )

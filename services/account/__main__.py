@@ -4,14 +4,19 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from chassis.database import Pool
+from chassis.housekeeping import repeat
 from chassis.idempotency import Writes
 from chassis.process import run_service
 from chassis.rpc import Service
 from chassis.settings import Settings, load_settings
 from services.account.accounts import Accounts
+from services.account.authorizing import Authorizing
 from services.account.oauth import OAuth
+from services.account.oauth_store import delete_expired_codes
+from services.account.password_store import delete_spent_attempts
 from services.account.passwords import Passwords
 from services.account.servicer import AccountServicer, OAuthServicer, account_service, oauth_service
+from services.account.signing_in import SigningIn
 from services.account.signing_up import SigningUp
 
 
@@ -21,9 +26,13 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     stack.callback(passwords.close)
     writes = Writes(pool, settings.derive("idempotency"))
     signing_up = SigningUp(passwords, is_open=settings.registrations_open)
+    signing_in = SigningIn(pool, passwords)
+    oauth = OAuth(pool, signing_in, allows_passwords=settings.password_grant)
+    await stack.enter_async_context(repeat("codes.forget", delete_expired_codes, pool))
+    await stack.enter_async_context(repeat("attempts.forget", delete_spent_attempts, pool))
     return [
         account_service(AccountServicer(writes, signing_up, Accounts(pool))),
-        oauth_service(OAuthServicer(OAuth(pool))),
+        oauth_service(OAuthServicer(oauth, Authorizing(pool, signing_in))),
     ]
 
 

@@ -140,6 +140,8 @@ class App:
     website: str
     redirect_uris: list[str]
     scopes: list[str]
+    is_public: bool = False
+    """It has no secret, as whoever runs it could read it."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class NewApp:
     website: str
     redirect_uris: list[str]
     scopes: list[str]
+    is_public: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,22 @@ def check_email(email: str) -> tuple[str, str]:
     plain = email.isprintable() and not any(sign.isspace() or sign in _EMAIL_FORBIDDEN for sign in email)
     if not (plain and local and domain) or "@" in domain or domain.startswith((".", "-")) or domain.endswith("."):
         raise InvalidField("email", "This is not an e-mail address.")
-    return email, unicodedata.normalize("NFC", email.casefold())
+    return email, _email_key(email)
+
+
+def _email_key(email: str) -> str:
+    return unicodedata.normalize("NFC", email.casefold())
+
+
+def check_login(login: str) -> tuple[str, str]:
+    """Return the handle and the key of the e-mail address that somebody signs in with: one is empty, both for what is neither."""
+    login = login.strip()
+    if len(login) > MAX_EMAIL or not login.isprintable():
+        return "", ""
+    handle = login.removeprefix("@").lower()
+    if is_handle(handle):
+        return handle, ""
+    return "", _email_key(login) if "@" in login else ""
 
 
 def check_password(password: str) -> bytes:
@@ -240,7 +258,9 @@ def check_password(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode()
 
 
-def check_app(name: str, website: str, redirect_uris: Sequence[str], scopes: Sequence[str]) -> NewApp:
+def check_app(
+    name: str, website: str, redirect_uris: Sequence[str], scopes: Sequence[str], *, is_public: bool = False
+) -> NewApp:
     """Return what may be registered. Raises InvalidField, which names the field, where it may not."""
     clean_name = _line("name", "The app's name", name, MAX_APP_NAME)
     if characters.is_blank(clean_name):
@@ -255,7 +275,8 @@ def check_app(name: str, website: str, redirect_uris: Sequence[str], scopes: Seq
                 "redirect_uris",
                 f"A redirect URI is {OUT_OF_BAND} or an absolute URI of at most {MAX_URI} characters without a fragment.",
             )
-    return NewApp(clean_name, website, list(dict.fromkeys(redirect_uris)), check_scopes(scopes) or [*DEFAULT_SCOPES])
+    distinct = list(dict.fromkeys(redirect_uris))
+    return NewApp(clean_name, website, distinct, check_scopes(scopes) or [*DEFAULT_SCOPES], is_public)
 
 
 def is_redirect_uri(uri: str) -> bool:

@@ -53,12 +53,28 @@ CREATE TABLE apps (
     redirect_uris text[] NOT NULL,
     scopes text[] NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_public boolean DEFAULT false NOT NULL,
+    CONSTRAINT apps_check CHECK (((NOT is_public) OR (client_secret_hash IS NULL))),
     CONSTRAINT apps_client_id_check CHECK (((char_length(client_id) >= 1) AND (char_length(client_id) <= 100))),
     CONSTRAINT apps_client_secret_hash_check CHECK ((octet_length(client_secret_hash) = 32)),
     CONSTRAINT apps_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 60))),
     CONSTRAINT apps_redirect_uris_check CHECK ((cardinality(redirect_uris) <= 10)),
     CONSTRAINT apps_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 100))),
     CONSTRAINT apps_website_check CHECK ((char_length(website) <= 2000))
+);
+
+CREATE TABLE authorization_codes (
+    code_hash bytea NOT NULL,
+    app_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    redirect_uri text NOT NULL,
+    scopes text[] NOT NULL,
+    code_challenge text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT authorization_codes_code_challenge_check CHECK ((code_challenge ~ '^([A-Za-z0-9_-]{43})?$'::text)),
+    CONSTRAINT authorization_codes_code_hash_check CHECK ((octet_length(code_hash) = 32)),
+    CONSTRAINT authorization_codes_redirect_uri_check CHECK ((char_length(redirect_uri) <= 2000)),
+    CONSTRAINT authorization_codes_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 100)))
 );
 
 CREATE TABLE chores (
@@ -90,6 +106,12 @@ CREATE SEQUENCE id_sequence
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE password_attempts (
+    subject bytea NOT NULL,
+    free_at timestamp with time zone NOT NULL,
+    CONSTRAINT password_attempts_subject_check CHECK ((octet_length(subject) = 32))
+);
+
 CREATE TABLE search_keys (
     key text NOT NULL COLLATE pg_catalog."C",
     account_id bigint NOT NULL,
@@ -104,6 +126,8 @@ CREATE TABLE tokens (
     scopes text[] NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
+    code_hash bytea,
+    CONSTRAINT tokens_code_hash_check CHECK ((octet_length(code_hash) = 32)),
     CONSTRAINT tokens_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 100))),
     CONSTRAINT tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
 );
@@ -120,14 +144,23 @@ ALTER TABLE ONLY apps
 ALTER TABLE ONLY apps
     ADD CONSTRAINT apps_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY authorization_codes
+    ADD CONSTRAINT authorization_codes_pkey PRIMARY KEY (code_hash);
+
 ALTER TABLE ONLY chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
 
+ALTER TABLE ONLY password_attempts
+    ADD CONSTRAINT password_attempts_pkey PRIMARY KEY (subject);
+
 ALTER TABLE ONLY search_keys
     ADD CONSTRAINT search_keys_pkey PRIMARY KEY (key, account_id);
+
+ALTER TABLE ONLY tokens
+    ADD CONSTRAINT tokens_code_hash_key UNIQUE (code_hash);
 
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
@@ -137,11 +170,21 @@ ALTER TABLE ONLY tokens
 
 CREATE UNIQUE INDEX accounts_by_email_key ON accounts USING btree (email_key) WHERE (email_key IS NOT NULL);
 
+CREATE INDEX authorization_codes_by_age ON authorization_codes USING btree (created_at);
+
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
+
+CREATE INDEX password_attempts_by_time ON password_attempts USING btree (free_at);
 
 CREATE INDEX search_keys_by_account ON search_keys USING btree (account_id);
 
 CREATE INDEX tokens_by_account ON tokens USING btree (account_id) WHERE (account_id IS NOT NULL);
+
+ALTER TABLE ONLY authorization_codes
+    ADD CONSTRAINT authorization_codes_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id);
+
+ALTER TABLE ONLY authorization_codes
+    ADD CONSTRAINT authorization_codes_app_id_fkey FOREIGN KEY (app_id) REFERENCES apps(id);
 
 ALTER TABLE ONLY search_keys
     ADD CONSTRAINT search_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON DELETE CASCADE;

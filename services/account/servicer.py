@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 from kodama.account.v1 import account_pb2, account_service_pb2_grpc, oauth_service_pb2_grpc
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.account.v1 import oauth_service_pb2 as oauth_pb
@@ -15,6 +16,7 @@ from chassis.errors import InvalidField
 from chassis.idempotency import Write, Writes, once
 from chassis.rpc import Service, method_names, require_batch
 from services.account.accounts import Accounts
+from services.account.authorizing import Authorizing
 from services.account.domain import (
     Account,
     AccountChange,
@@ -28,6 +30,7 @@ from services.account.domain import (
     check_search,
 )
 from services.account.oauth import IssuedToken, OAuth
+from services.account.oauth_protocol import CLIENT_CREDENTIALS
 from services.account.signing_up import SigningUp
 
 MAX_BATCH = 1000
@@ -124,22 +127,46 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
 class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):
     """Translates between kodama.account.v1.OAuthService and the use case."""
 
-    def __init__(self, oauth: OAuth) -> None:
+    def __init__(self, oauth: OAuth, authorizing: Authorizing) -> None:
         self._oauth = oauth
+        self._authorizing = authorizing
 
     async def CreateApp(self, request: oauth_pb.CreateAppRequest, context: Context) -> oauth_pb.CreateAppResponse:
         """Register an app."""
         require_batch("scopes", request.scopes, MAX_SCOPES)
-        new = check_app(request.name, request.website, request.redirect_uris, request.scopes)
+        new = check_app(
+            request.name, request.website, request.redirect_uris, request.scopes, is_public=request.is_public
+        )
         app, client_secret = await self._oauth.register(new)
         return oauth_pb.CreateAppResponse(app=_app(app), client_secret=client_secret)
+
+    async def CheckAuthorization(
+        self, request: oauth_pb.CheckAuthorizationRequest, context: Context
+    ) -> oauth_pb.CheckAuthorizationResponse:
+        """Tell what an app asks for."""
+        app, authorization = await self._authorizing.check(_values(request.authorization))
+        return oauth_pb.CheckAuthorizationResponse(
+            app=_app(app), scopes=authorization.scopes, redirect_uri=authorization.redirect_uri
+        )
+
+    async def Authorize(self, request: oauth_pb.AuthorizeRequest, context: Context) -> oauth_pb.AuthorizeResponse:
+        """Sign a member in and give the app a code."""
+        issued = await self._authorizing.approve(_values(request.authorization), request.login, request.password)
+        return oauth_pb.AuthorizeResponse(code=issued.code, redirect_uri=issued.redirect_uri)
+
+    async def IssueToken(self, request: oauth_pb.IssueTokenRequest, context: Context) -> oauth_pb.IssueTokenResponse:
+        """Issue a token."""
+        return oauth_pb.IssueTokenResponse(token=_token(await self._oauth.issue(_values(request))))
 
     async def IssueAppToken(
         self, request: oauth_pb.IssueAppTokenRequest, context: Context
     ) -> oauth_pb.IssueAppTokenResponse:
         """Issue a token that acts for an app."""
         require_batch("scopes", request.scopes, MAX_SCOPES)
-        issued = await self._oauth.issue_for_app(request.client_id, request.client_secret, request.scopes)
+        values = {"grant_type": CLIENT_CREDENTIALS, "scope": " ".join(request.scopes)} | _values(
+            request, "client_id", "client_secret"
+        )
+        issued = await self._oauth.issue(values)
         return oauth_pb.IssueAppTokenResponse(token=_token(issued))
 
     async def IssueAccountToken(
@@ -168,7 +195,7 @@ class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):
 
     async def RevokeToken(self, request: oauth_pb.RevokeTokenRequest, context: Context) -> oauth_pb.RevokeTokenResponse:
         """End a token."""
-        await self._oauth.revoke(request.access_token, request.client_id, request.client_secret)
+        await self._oauth.revoke(request.access_token, _values(request, "client_id", "client_secret"))
         return oauth_pb.RevokeTokenResponse()
 
     async def GetApp(self, request: oauth_pb.GetAppRequest, context: Context) -> oauth_pb.GetAppResponse:
@@ -185,6 +212,15 @@ def _profiles(imported: Sequence[account_pb.ImportedAccount]) -> list[NewProfile
             field = f"accounts[{place}].{error.metadata['field']}"
             raise InvalidField(field, f"Account {place + 1} of the import: {error.message}") from error
     return profiles
+
+
+def _values(message: Message, *names: str) -> dict[str, str]:
+    """Return the texts of a message that are not empty, by their names, which are those of the RFCs; all, or these."""
+    return {
+        field.name: value
+        for field, value in message.ListFields()
+        if isinstance(value, str) and (not names or field.name in names)
+    }
 
 
 def _account(account: Account) -> account_pb2.Account:
@@ -233,6 +269,7 @@ def _app(app: App) -> account_pb2.App:
         website=app.website,
         redirect_uris=app.redirect_uris,
         scopes=app.scopes,
+        is_public=app.is_public,
     )
 
 
@@ -273,6 +310,9 @@ def oauth_service(servicer: OAuthServicer) -> Service:
         add=lambda server: oauth_service_pb2_grpc.add_OAuthServiceServicer_to_server(servicer, server),
         callers={
             "CreateApp": gateway,
+            "CheckAuthorization": gateway,
+            "Authorize": gateway,
+            "IssueToken": gateway,
             "IssueAppToken": gateway,
             "IssueAccountToken": frozenset({caller.GATEWAY, caller.OPERATOR}),
             "VerifyToken": gateway,

@@ -38,11 +38,11 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
         *("BatchGetAccounts", "BatchFindAccounts", "SearchAccounts"),
         *("UpdateAccount", "BatchGetAccountSettings"),
     ),
-    "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp"),
     "kodama.social_graph.v1.SocialGraphService": (
         *("Relate", "ListFriends", "ListFriendRequests", "ListBlocks", "ListMutes"),
         *("BatchListMutualFriends", "BatchCountFriends"),
     ),
+    "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp", "CheckAuthorization"),
     "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
     "kodama.status.v1.StatusService": (
         "BatchGetStatuses",
@@ -164,11 +164,11 @@ class Clients(GraphCalls, StatusCalls):
     # Apps and tokens
 
     async def create_app(
-        self, *, name: str, redirect_uris: Sequence[str], scopes: Sequence[str], website: str
+        self, *, name: str, redirect_uris: Sequence[str], scopes: Sequence[str], website: str, is_public: bool
     ) -> tuple[account_pb2.App, str]:
-        """Register an app; return it and its secret."""
+        """Register an app; return it and its secret, which a public one has not."""
         request = oauth_service_pb2.CreateAppRequest(
-            name=name, redirect_uris=redirect_uris, scopes=scopes, website=website
+            name=name, redirect_uris=redirect_uris, scopes=scopes, website=website, is_public=is_public
         )
         answer = await self._write(self._oauth.CreateApp, request)
         return answer.app, answer.client_secret
@@ -177,12 +177,27 @@ class Clients(GraphCalls, StatusCalls):
         """Return an app."""
         return (await self._read(self._oauth.GetApp, oauth_service_pb2.GetAppRequest(app_id=app_id))).app
 
-    async def issue_app_token(self, *, client_id: str, client_secret: str, scopes: Sequence[str]) -> account_pb2.Token:
-        """Give an app a token of its own."""
-        request = oauth_service_pb2.IssueAppTokenRequest(
-            client_id=client_id, client_secret=client_secret, scopes=scopes
-        )
-        return (await self._write(self._oauth.IssueAppToken, request)).token
+    async def check_authorization(
+        self, authorization: oauth_service_pb2.AuthorizationRequest
+    ) -> oauth_service_pb2.CheckAuthorizationResponse:
+        """Return which app asks a member for what. Raises OAuthRefused."""
+        request = oauth_service_pb2.CheckAuthorizationRequest(authorization=authorization)
+        return await self._read(self._oauth.CheckAuthorization, request)
+
+    async def authorize(
+        self, authorization: oauth_service_pb2.AuthorizationRequest, *, login: str, password: str
+    ) -> tuple[str, str]:
+        """Sign a member in who lets an app in; return the app's code and where it goes.
+
+        Raises OAuthRefused, Unauthenticated where name and password do not belong together, TooManyAttempts.
+        """
+        request = oauth_service_pb2.AuthorizeRequest(authorization=authorization, login=login, password=password)
+        answer = await self._write(self._oauth.Authorize, request)
+        return answer.code, answer.redirect_uri
+
+    async def issue_token(self, request: oauth_service_pb2.IssueTokenRequest) -> account_pb2.Token:
+        """Give an app a token. Raises OAuthRefused or TooManyAttempts."""
+        return (await self._write(self._oauth.IssueToken, request)).token
 
     async def issue_account_token(self, *, account_id: int, app_id: int) -> account_pb2.Token:
         """Give an app a token for a member who has just signed up through it, with all scopes of the app."""

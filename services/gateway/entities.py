@@ -285,7 +285,8 @@ class CredentialApplication(Application, kw_only=True):
     """An app with its secret, shown this once."""
 
     client_id: str
-    client_secret: str
+    client_secret: str | None
+    """None for an app that can keep none."""
     client_secret_expires_at: int = 0
     vapid_key: str = ""
 

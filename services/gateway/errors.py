@@ -18,7 +18,9 @@ from chassis.errors import (
     KodamaError,
     LimitReached,
     NotFound,
+    OAuthRefused,
     PermissionDenied,
+    TooManyAttempts,
     Unauthenticated,
     Unavailable,
 )
@@ -66,6 +68,8 @@ HTTP_CODES: Mapping[type[KodamaError], int] = {
     FailedPrecondition: 422,
     LimitReached: 422,
     IdempotencyKeyReused: 422,
+    OAuthRefused: 400,
+    TooManyAttempts: 429,
     Conflict: 409,
     TooManyRequests: 429,
     Unavailable: 503,
@@ -104,6 +108,8 @@ def error_headers(error: KodamaError) -> dict[str, str]:
         case PermissionDenied() if "scope" in error.metadata:
             scope = error.metadata["scope"]
             return {"www-authenticate": f'Bearer realm="Kodama", error="insufficient_scope", scope="{scope}"'}
+        case TooManyAttempts():
+            return {"retry-after": error.metadata["retryAfterSeconds"]}
         case Unavailable():
             return {"retry-after": str(RETRY_AFTER_SECONDS)}
         case TooManyRequests():

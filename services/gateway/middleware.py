@@ -21,7 +21,7 @@ SAFE_HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-API_PREFIXES = ("/api/", "/oauth/", "/.well-known/")
+API_PREFIXES = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/")
 EXPOSED = ("Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 

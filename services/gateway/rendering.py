@@ -261,7 +261,7 @@ class Renderer:
     def credential_application(self, app: account_pb2.App, client_secret: str) -> entities.CredentialApplication:
         """Return an app that has just been registered."""
         public = msgspec.structs.asdict(self.application(app))
-        return entities.CredentialApplication(**public, client_id=app.client_id, client_secret=client_secret)
+        return entities.CredentialApplication(**public, client_id=app.client_id, client_secret=client_secret or None)
 
     def _blog_entry_url(self, entry: blog_entry_pb2.BlogEntry, author: entities.Account) -> str:
         return f"{author.url}/blog/{entry.id}"

@@ -8,12 +8,13 @@ from tests.architecture.test_deadlines import rpc_requests
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = [*(ROOT / "services/gateway").glob("*_calls.py"), ROOT / "services/gateway/clients.py"]
-READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull|Verify)[A-Z]|Relate$|Search[A-Z]|Check$")
+READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull|Verify)[A-Z]|Relate$|Search[A-Z]|Check([A-Z]|$)")
 """The names of RPCs that change nothing."""
 
 WITHOUT_KEY = {
     "CreateApp": "nobody calls, and a key that others can guess would give them the secret; a second app does no harm",
-    "IssueAppToken": "the answer is a secret, which is not stored; a second token does no harm",
+    "Authorize": "the answer is a secret, which is not stored; a second code does no harm",
+    "IssueToken": "the answer is a secret, which is not stored; a second token does no harm, and of a code there is none",
     "IssueAccountToken": "the answer is a secret, which is not stored; a second token does no harm",
     "RevokeToken": "ending what has ended changes nothing, and the answer is empty",
 }

@@ -3,6 +3,7 @@
 from services.gateway.routes import (
     absent,
     accounts,
+    authorization,
     blogs,
     documentation,
     favourites,
@@ -23,6 +24,7 @@ TABLE: tuple[Route, ...] = documentation.Documentation(
     (
         *instance.ROUTES,
         *oauth.ROUTES,
+        *authorization.ROUTES,
         *own_account.ROUTES,
         *accounts.ROUTES,
         *friendships.ROUTES,

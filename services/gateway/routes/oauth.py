@@ -3,15 +3,18 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import unquote_plus
 
 import msgspec
+from kodama.account.v1.oauth_service_pb2 import IssueTokenRequest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import InvalidField, KodamaError, NotFound, PermissionDenied, Unauthenticated
+from chassis.errors import InvalidField, KodamaError, NotFound, OAuthRefused, PermissionDenied, TooManyAttempts
 from services.gateway.auth import Open
 from services.gateway.bodies import is_storable
+from services.gateway.consent import WORDS
 from services.gateway.context import Call
 from services.gateway.entities import Application, CredentialApplication, Entity, Nothing, Token
 from services.gateway.errors import ErrorBody, error_headers, error_response, http_code
@@ -31,6 +34,8 @@ class NewApp(msgspec.Struct, frozen=True, kw_only=True):
     """One, several in lines, or a list."""
     scopes: ShortText = DEFAULT_SCOPE
     website: ShortText = ""
+    token_endpoint_auth_method: Literal["", "client_secret_post", "client_secret_basic", "none"] = ""
+    """`none`: the app can keep no secret. It gets none, and has to use PKCE (RFC 7591)."""
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +45,12 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     client_id: ShortText = ""
     client_secret: ShortText = ""
     scope: ShortText = ""
+    code: ShortText = ""
+    redirect_uri: ShortText = ""
+    code_verifier: ShortText = ""
+    username: ShortText = ""
+    """With a password, where the network allows that grant."""
+    password: ShortText = ""
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,22 +61,20 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     client_secret: ShortText = ""
 
 
-class OAuthProblem(KodamaError):
-    """A failure that OAuth has a code for."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message, code=code)
-
-
 class OAuthMetadata(Entity, kw_only=True):
     """Where clients find the endpoints (RFC 8414)."""
 
     issuer: str
+    service_documentation: str
+    authorization_endpoint: str
     token_endpoint: str
     revocation_endpoint: str
     app_registration_endpoint: str
     scopes_supported: list[str]
     response_types_supported: list[str]
+    response_modes_supported: list[str]
+    code_challenge_methods_supported: list[str]
+    authorization_response_iss_parameter_supported: bool
     grant_types_supported: list[str]
     token_endpoint_auth_methods_supported: list[str]
 
@@ -74,9 +83,12 @@ def oauth_error(error: KodamaError, _names: Mapping[str, str]) -> Response:
     """Return a failure in OAuth's words: a code for machines as `error`, the sentence as `error_description`."""
     http_status = http_code(error)
     match error:
-        case OAuthProblem():
-            code, http_status = error.metadata["code"], 400
-        case Unauthenticated() | NotFound():
+        case OAuthRefused():
+            code = error.metadata["code"]
+            http_status = 401 if code == "invalid_client" else 400
+        case TooManyAttempts():
+            code = "temporarily_unavailable"
+        case NotFound():
             code, http_status = "invalid_client", 401
         case PermissionDenied():
             code = "unauthorized_client"
@@ -96,21 +108,24 @@ def oauth_error(error: KodamaError, _names: Mapping[str, str]) -> Response:
 
 
 def client_of(request: Request, client_id: str, client_secret: str) -> tuple[str, str]:
-    """Return the client's id and secret, from HTTP Basic or else from the body.
+    """Return the client's id and secret, from HTTP Basic or else from the body; a public client has no secret.
 
-    Raises Unauthenticated where there are none or they cannot be read.
+    Raises OAuthRefused where there are none, where they cannot be read, or where they are given in both ways (RFC 6749 2.3).
     """
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
             user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeError) as error:
-            raise Unauthenticated("The client's HTTP Basic credentials cannot be read.") from error
-        client_id, client_secret = unquote_plus(user), unquote_plus(password)
-    if not client_id or not client_secret:
-        raise Unauthenticated("The client must authenticate with its client_id and client_secret.")
+            raise OAuthRefused("The client's HTTP Basic credentials cannot be read.", code="invalid_client") from error
+        user, password = unquote_plus(user), unquote_plus(password)
+        if client_secret or client_id not in ("", user):
+            raise OAuthRefused("The client authenticates in two ways at once.", code="invalid_request")
+        client_id, client_secret = user, password
+    if not client_id:
+        raise OAuthRefused("The client must authenticate with its client_id and client_secret.", code="invalid_client")
     if not is_storable(client_id + client_secret):
-        raise Unauthenticated("There is no such client.")
+        raise OAuthRefused("There is no such client.", code="invalid_client")
     return client_id, client_secret
 
 
@@ -119,7 +134,11 @@ async def post_app(call: Call[NewApp]) -> Response:
     params = call.params
     uris = params.redirect_uris.split() if isinstance(params.redirect_uris, str) else params.redirect_uris
     app, client_secret = await call.gateway.clients.create_app(
-        name=params.client_name, redirect_uris=uris, scopes=params.scopes.split(), website=params.website
+        name=params.client_name,
+        redirect_uris=uris,
+        scopes=params.scopes.split(),
+        website=params.website,
+        is_public=params.token_endpoint_auth_method == "none",  # noqa: S105 - a method, no password
     )
     return json_response(call.gateway.renderer.credential_application(app, client_secret), NO_STORE)
 
@@ -131,13 +150,21 @@ async def get_own_app(call: Call[NoParameters]) -> Response:
 
 
 async def post_token(call: Call[TokenRequest]) -> Response:
-    """Give an app a token of its own (client credentials)."""
+    """Give an app a token: for a code, for itself, or for a member's password where the network allows that."""
     params = call.params
-    if params.grant_type != "client_credentials":
-        raise OAuthProblem("unsupported_grant_type", "Only the grant type client_credentials is supported.")
     client_id, client_secret = client_of(call.request, params.client_id, params.client_secret)
-    token = await call.gateway.clients.issue_app_token(
-        client_id=client_id, client_secret=client_secret, scopes=(params.scope or DEFAULT_SCOPE).split()
+    token = await call.gateway.clients.issue_token(
+        IssueTokenRequest(
+            grant_type=params.grant_type,
+            client_id=client_id,
+            client_secret=client_secret,
+            scope=params.scope,
+            code=params.code,
+            redirect_uri=params.redirect_uri,
+            code_verifier=params.code_verifier,
+            username=params.username,
+            password=params.password,
+        )
     )
     return json_response(call.gateway.renderer.token(token), NO_STORE)
 
@@ -160,16 +187,26 @@ async def get_metadata(call: Call[NoParameters]) -> Response:
     base = call.gateway.base_url
     if not base.startswith("https://"):
         raise NotFound("This network is reached by plain http, where OAuth metadata does not exist.")
+    grants = [
+        "authorization_code",
+        "client_credentials",
+        *(["password"] if call.gateway.settings.password_grant else []),
+    ]
     return json_response(
         OAuthMetadata(
             issuer=base,
+            service_documentation=f"{base}/api/docs",
+            authorization_endpoint=f"{base}/oauth/authorize",
             token_endpoint=f"{base}/oauth/token",
             revocation_endpoint=f"{base}/oauth/revoke",
             app_registration_endpoint=f"{base}/api/v1/apps",
-            scopes_supported=["read", "write", "follow"],
-            response_types_supported=[],
-            grant_types_supported=["client_credentials"],
-            token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post"],
+            scopes_supported=sorted(WORDS["en"].scopes),
+            response_types_supported=["code"],
+            response_modes_supported=["query"],
+            code_challenge_methods_supported=["S256"],
+            authorization_response_iss_parameter_supported=True,
+            grant_types_supported=grants,
+            token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post", "none"],
         )
     )
 

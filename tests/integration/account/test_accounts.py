@@ -127,7 +127,7 @@ async def test_batches_have_bounds(account: Account) -> None:
 async def test_who_may_read(account: Account) -> None:
     allowed = {
         "BatchGetAccounts": {caller.GATEWAY, caller.SOCIAL_GRAPH, caller.OPERATOR},
-        "BatchFindAccounts": {caller.GATEWAY, caller.OPERATOR},
+        "BatchFindAccounts": {caller.GATEWAY, caller.STATUS, caller.OPERATOR},
         "BatchImportAccounts": {caller.OPERATOR},
         "ListAccounts": {caller.OPERATOR},
         "SearchAccounts": {caller.GATEWAY},

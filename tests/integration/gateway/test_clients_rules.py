@@ -225,7 +225,9 @@ async def test_apps_and_their_tokens(shared_network: Network) -> None:
     assert own.json()["name"] == "toot"
     assert "client_secret" not in own.text
     for change, code, error in (
-        ({"grant_type": "authorization_code"}, 400, "unsupported_grant_type"),
+        ({"grant_type": "authorization_code"}, 400, "invalid_request"),
+        ({"grant_type": "authorization_code", "code": "unknown"}, 400, "invalid_grant"),
+        ({"grant_type": "refresh_token"}, 400, "unsupported_grant_type"),
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
         ({"grant_type": ""}, 400, "unsupported_grant_type"),
         ({"scope": "read push"}, 400, "invalid_scope"),

@@ -82,7 +82,9 @@ def test_every_error_of_ours_has_a_code() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "word"),
     [
-        (kodama.Unauthenticated("x"), 401, "invalid_client"),
+        (kodama.OAuthRefused("x", code="invalid_client"), 401, "invalid_client"),
+        (kodama.OAuthRefused("x", code="invalid_grant"), 400, "invalid_grant"),
+        (kodama.TooManyAttempts("x", retryAfterSeconds="7"), 429, "temporarily_unavailable"),
         (kodama.InvalidField("scopes", "x"), 400, "invalid_scope"),
         (kodama.InvalidField("grant_type", "x"), 400, "invalid_request"),
         (kodama.PermissionDenied("x"), 403, "unauthorized_client"),
@@ -211,6 +213,8 @@ def test_every_row_of_the_table_says_what_it_is() -> None:
         "GET /api/v1/instance",
         "GET /api/v2/instance",
         "POST /api/v1/apps",
+        "GET /oauth/authorize",
+        "POST /oauth/authorize",
         "POST /oauth/token",
         "POST /oauth/revoke",
         "GET /.well-known/oauth-authorization-server",

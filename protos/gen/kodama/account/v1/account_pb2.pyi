@@ -115,10 +115,13 @@ class App(_message.Message):
     WEBSITE_FIELD_NUMBER: _builtins.int
     REDIRECT_URIS_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    IS_PUBLIC_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     client_id: _builtins.str
     name: _builtins.str
     website: _builtins.str
+    is_public: _builtins.bool
+    """It has no secret."""
     @_builtins.property
     def redirect_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -132,10 +135,11 @@ class App(_message.Message):
         website: _builtins.str = ...,
         redirect_uris: _abc.Iterable[_builtins.str] | None = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        is_public: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "id", b"id", "name", b"name", "redirect_uris", b"redirect_uris", "scopes", b"scopes", "website", b"website"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "id", b"id", "is_public", b"is_public", "name", b"name", "redirect_uris", b"redirect_uris", "scopes", b"scopes", "website", b"website"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

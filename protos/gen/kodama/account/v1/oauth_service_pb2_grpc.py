@@ -40,6 +40,21 @@ class OAuthServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CreateAppRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CreateAppResponse.FromString,
                 _registered_method=True)
+        self.CheckAuthorization = channel.unary_unary(
+                '/kodama.account.v1.OAuthService/CheckAuthorization',
+                request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CheckAuthorizationRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CheckAuthorizationResponse.FromString,
+                _registered_method=True)
+        self.Authorize = channel.unary_unary(
+                '/kodama.account.v1.OAuthService/Authorize',
+                request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.AuthorizeRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.AuthorizeResponse.FromString,
+                _registered_method=True)
+        self.IssueToken = channel.unary_unary(
+                '/kodama.account.v1.OAuthService/IssueToken',
+                request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueTokenRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueTokenResponse.FromString,
+                _registered_method=True)
         self.IssueAppToken = channel.unary_unary(
                 '/kodama.account.v1.OAuthService/IssueAppToken',
                 request_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueAppTokenRequest.SerializeToString,
@@ -83,8 +98,30 @@ class OAuthServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAuthorization(self, request, context):
+        """CheckAuthorization tells what an app asks a member for, before the member is asked. OAUTH_REFUSED where the request is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Authorize(self, request, context):
+        """Authorize signs a member in who approves, and gives the app a code. OAUTH_REFUSED where the request is wrong, UNAUTHENTICATED
+        where the name and the password do not belong together, TOO_MANY_ATTEMPTS where too many of them were tried.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueToken(self, request, context):
+        """IssueToken is the token endpoint. OAUTH_REFUSED where no token is given. A code that comes twice gives one token and ends it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueAppToken(self, request, context):
-        """IssueAppToken is the client-credentials grant: a token that acts for the app itself.
+        """IssueAppToken is the client-credentials grant alone; IssueToken has it too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +171,21 @@ def add_OAuthServiceServicer_to_server(servicer, server):
                     servicer.CreateApp,
                     request_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CreateAppRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CreateAppResponse.SerializeToString,
+            ),
+            'CheckAuthorization': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAuthorization,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CheckAuthorizationRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.CheckAuthorizationResponse.SerializeToString,
+            ),
+            'Authorize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Authorize,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.AuthorizeRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.AuthorizeResponse.SerializeToString,
+            ),
+            'IssueToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueToken,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueTokenRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueTokenResponse.SerializeToString,
             ),
             'IssueAppToken': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueAppToken,
@@ -194,6 +246,87 @@ class OAuthService(object):
             '/kodama.account.v1.OAuthService/CreateApp',
             kodama_dot_account_dot_v1_dot_oauth__service__pb2.CreateAppRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_oauth__service__pb2.CreateAppResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAuthorization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.OAuthService/CheckAuthorization',
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.CheckAuthorizationRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.CheckAuthorizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Authorize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.OAuthService/Authorize',
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.AuthorizeRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.AuthorizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.OAuthService/IssueToken',
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueTokenRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_oauth__service__pb2.IssueTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

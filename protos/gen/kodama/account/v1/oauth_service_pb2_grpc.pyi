@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from kodama.account.v1 import oauth_service_pb2 as _oauth_service_pb2
 import abc as _abc_1
+import builtins as _builtins
 import grpc as _grpc
 import sys
 import typing as _typing
@@ -15,6 +16,11 @@ if sys.version_info >= (3, 11):
     from typing import Self as _Self
 else:
     from typing_extensions import Self as _Self
+
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
 
 _T = _typing.TypeVar("_T")
 
@@ -35,8 +41,18 @@ class OAuthServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OAuthServiceAsyncStub: ...
     CreateApp: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.CreateAppRequest, _oauth_service_pb2.CreateAppResponse]
     """CreateApp registers a client program."""
-    IssueAppToken: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueAppTokenRequest, _oauth_service_pb2.IssueAppTokenResponse]
-    """IssueAppToken is the client-credentials grant: a token that acts for the app itself."""
+    CheckAuthorization: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.CheckAuthorizationRequest, _oauth_service_pb2.CheckAuthorizationResponse]
+    """CheckAuthorization tells what an app asks a member for, before the member is asked. OAUTH_REFUSED where the request is wrong."""
+    Authorize: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.AuthorizeRequest, _oauth_service_pb2.AuthorizeResponse]
+    """Authorize signs a member in who approves, and gives the app a code. OAUTH_REFUSED where the request is wrong, UNAUTHENTICATED
+    where the name and the password do not belong together, TOO_MANY_ATTEMPTS where too many of them were tried.
+    """
+    IssueToken: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueTokenRequest, _oauth_service_pb2.IssueTokenResponse]
+    """IssueToken is the token endpoint. OAUTH_REFUSED where no token is given. A code that comes twice gives one token and ends it."""
+    @_builtins.property
+    @_deprecated("""This method has been marked as deprecated using proto method options.""")
+    def IssueAppToken(self) -> _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueAppTokenRequest, _oauth_service_pb2.IssueAppTokenResponse]:
+        """IssueAppToken is the client-credentials grant alone; IssueToken has it too."""
     IssueAccountToken: _grpc.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueAccountTokenRequest, _oauth_service_pb2.IssueAccountTokenResponse]
     """IssueAccountToken gives a token that acts for a member whom the caller has authenticated: the member has just signed up
     through the app, or the operator asks for it.
@@ -59,8 +75,18 @@ class OAuthServiceAsyncStub(OAuthServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateApp: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.CreateAppRequest, _oauth_service_pb2.CreateAppResponse]  # type: ignore[assignment]
     """CreateApp registers a client program."""
-    IssueAppToken: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueAppTokenRequest, _oauth_service_pb2.IssueAppTokenResponse]  # type: ignore[assignment]
-    """IssueAppToken is the client-credentials grant: a token that acts for the app itself."""
+    CheckAuthorization: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.CheckAuthorizationRequest, _oauth_service_pb2.CheckAuthorizationResponse]  # type: ignore[assignment]
+    """CheckAuthorization tells what an app asks a member for, before the member is asked. OAUTH_REFUSED where the request is wrong."""
+    Authorize: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.AuthorizeRequest, _oauth_service_pb2.AuthorizeResponse]  # type: ignore[assignment]
+    """Authorize signs a member in who approves, and gives the app a code. OAUTH_REFUSED where the request is wrong, UNAUTHENTICATED
+    where the name and the password do not belong together, TOO_MANY_ATTEMPTS where too many of them were tried.
+    """
+    IssueToken: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueTokenRequest, _oauth_service_pb2.IssueTokenResponse]  # type: ignore[assignment]
+    """IssueToken is the token endpoint. OAUTH_REFUSED where no token is given. A code that comes twice gives one token and ends it."""
+    @_builtins.property
+    @_deprecated("""This method has been marked as deprecated using proto method options.""")
+    def IssueAppToken(self) -> _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueAppTokenRequest, _oauth_service_pb2.IssueAppTokenResponse]:  # type: ignore[override]
+        """IssueAppToken is the client-credentials grant alone; IssueToken has it too."""
     IssueAccountToken: _aio.UnaryUnaryMultiCallable[_oauth_service_pb2.IssueAccountTokenRequest, _oauth_service_pb2.IssueAccountTokenResponse]  # type: ignore[assignment]
     """IssueAccountToken gives a token that acts for a member whom the caller has authenticated: the member has just signed up
     through the app, or the operator asks for it.
@@ -88,12 +114,39 @@ class OAuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateApp registers a client program."""
 
     @_abc_1.abstractmethod
+    def CheckAuthorization(
+        self,
+        request: _oauth_service_pb2.CheckAuthorizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oauth_service_pb2.CheckAuthorizationResponse, _abc.Awaitable[_oauth_service_pb2.CheckAuthorizationResponse]]:
+        """CheckAuthorization tells what an app asks a member for, before the member is asked. OAUTH_REFUSED where the request is wrong."""
+
+    @_abc_1.abstractmethod
+    def Authorize(
+        self,
+        request: _oauth_service_pb2.AuthorizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oauth_service_pb2.AuthorizeResponse, _abc.Awaitable[_oauth_service_pb2.AuthorizeResponse]]:
+        """Authorize signs a member in who approves, and gives the app a code. OAUTH_REFUSED where the request is wrong, UNAUTHENTICATED
+        where the name and the password do not belong together, TOO_MANY_ATTEMPTS where too many of them were tried.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueToken(
+        self,
+        request: _oauth_service_pb2.IssueTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oauth_service_pb2.IssueTokenResponse, _abc.Awaitable[_oauth_service_pb2.IssueTokenResponse]]:
+        """IssueToken is the token endpoint. OAUTH_REFUSED where no token is given. A code that comes twice gives one token and ends it."""
+
+    @_deprecated("""IssueAppToken is the client-credentials grant alone; IssueToken has it too.""")
+    @_abc_1.abstractmethod
     def IssueAppToken(
         self,
         request: _oauth_service_pb2.IssueAppTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_oauth_service_pb2.IssueAppTokenResponse, _abc.Awaitable[_oauth_service_pb2.IssueAppTokenResponse]]:
-        """IssueAppToken is the client-credentials grant: a token that acts for the app itself."""
+        """IssueAppToken is the client-credentials grant alone; IssueToken has it too."""
 
     @_abc_1.abstractmethod
     def IssueAccountToken(

@@ -47,6 +47,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A part of the network does not answer; try again later: {"reason": "UNAVAILABLE"}"""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 11
     """A defect of ours; the log has it: {"reason": "INTERNAL"}"""
+    ERROR_REASON_OAUTH_REFUSED: _ErrorReason.ValueType  # 12
+    """OAuth refuses, in its own words (RFC 6749); redirect_uri is set where the app is to be told by a redirect:
+    {"reason": "OAUTH_REFUSED", "metadata": {"code": "invalid_grant"}}
+    """
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 13
+    """Somebody tries too often; again after a while: {"reason": "TOO_MANY_ATTEMPTS", "metadata": {"retryAfterSeconds": "240"}}"""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is carried, by its name without the prefix, as `reason` of the one google.rpc.ErrorInfo in an error's details.
@@ -78,4 +84,10 @@ ERROR_REASON_UNAVAILABLE: ErrorReason.ValueType  # 10
 """A part of the network does not answer; try again later: {"reason": "UNAVAILABLE"}"""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 11
 """A defect of ours; the log has it: {"reason": "INTERNAL"}"""
+ERROR_REASON_OAUTH_REFUSED: ErrorReason.ValueType  # 12
+"""OAuth refuses, in its own words (RFC 6749); redirect_uri is set where the app is to be told by a redirect:
+{"reason": "OAUTH_REFUSED", "metadata": {"code": "invalid_grant"}}
+"""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 13
+"""Somebody tries too often; again after a while: {"reason": "TOO_MANY_ATTEMPTS", "metadata": {"retryAfterSeconds": "240"}}"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
