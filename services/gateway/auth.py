@@ -3,13 +3,14 @@
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
 from kodama.account.v1.account_pb2 import TokenInfo
 from starlette.requests import Request
 
+from chassis.coalescing import Loader
 from chassis.errors import PermissionDenied, Unauthenticated
 from services.gateway.scopes import covers
 
@@ -52,9 +53,13 @@ class Tokens:
     """Verified tokens, remembered for a moment under their hashes."""
 
     def __init__(
-        self, verify: Callable[[str], Awaitable[TokenInfo]], *, clock: Callable[[], float] = time.monotonic
+        self,
+        verify: Callable[[Sequence[bytes]], Awaitable[Mapping[bytes, TokenInfo]]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._verify = verify
+        """`verify` tells of SHA-256 hashes of tokens what those stand for that are known and not revoked."""
+        self._verifying = Loader(verify)
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
 
@@ -66,7 +71,9 @@ class Tokens:
             return known[1]
         asked_at = self._clock()
         self._known.pop(key, None)
-        info = await self._verify(access_token)
+        info = (await self._verifying.get([key])).get(key)
+        if info is None:
+            raise Unauthenticated("The access token is unknown or has been revoked.")
         verified = Caller(info.account_id, info.app_id, frozenset(info.scopes), key.hex())
         # Counted from before the question, so that a token revoked meanwhile is not remembered for longer.
         self._known[key] = (asked_at + CACHE_SECONDS, verified)

@@ -204,11 +204,6 @@ class Clients(GraphCalls, StatusCalls):
         request = oauth_service_pb2.IssueAccountTokenRequest(account_id=account_id, app_id=app_id)
         return (await self._write(self._oauth.IssueAccountToken, request)).token
 
-    async def verify_token(self, access_token: str) -> account_pb2.TokenInfo:
-        """Return what a bearer token stands for. Raises Unauthenticated."""
-        request = oauth_service_pb2.VerifyTokenRequest(access_token=access_token)
-        return (await self._read(self._oauth.VerifyToken, request)).token
-
     async def verify_tokens(self, token_hashes: Sequence[bytes]) -> dict[bytes, account_pb2.TokenInfo]:
         """Return what bearer tokens stand for, by their SHA-256; those that are unknown or revoked are left out."""
         if not token_hashes:

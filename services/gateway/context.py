@@ -39,7 +39,7 @@ def make_gateway(settings: Settings, clients: Clients) -> Gateway:
     return Gateway(
         settings,
         clients,
-        Tokens(clients.verify_token),
+        Tokens(clients.verify_tokens),
         renderer,
         Hydration(clients, renderer),
         NetworkSize(clients),

@@ -1,18 +1,21 @@
 """From ids to entities: one batch RPC per kind and page, the RPCs of one step side by side, no N+1."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from kodama.account.v1 import account_pb2
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
 from kodama.timeline.v1 import notification_pb2, timeline_pb2
 
+from chassis.coalescing import Loader
 from chassis.errors import NotFound
 from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.clients import Clients
+from services.gateway.fragments import Fragments
 from services.gateway.rendering import Counts, Renderer
 
 
@@ -22,14 +25,21 @@ class Hydration:
     def __init__(self, clients: Clients, renderer: Renderer) -> None:
         self._clients = clients
         self._renderer = renderer
+        self._fragments = Fragments(renderer)
+        # Accounts and counts are the same for every viewer: what is asked at the same time is one RPC, whichever requests it is for.
+        self._accounts = Loader(clients.accounts)
+        self._counts = Loader(self._load_counts)
 
     async def accounts(self, account_ids: Iterable[int]) -> dict[int, entities.Account]:
         """Return those that exist, by id."""
+        members = await self._members(account_ids)
+        return {an_id: self._renderer.account(*member) for an_id, member in members.items()}
+
+    async def _members(self, account_ids: Iterable[int]) -> dict[int, tuple[account_pb2.Account, Counts]]:
+        """Return those that exist with their counts, by id."""
         wanted = set(account_ids)
-        if not wanted:
-            return {}
-        found, counts = await asyncio.gather(self._clients.accounts(wanted), self._counts(wanted))
-        return {an_id: self._renderer.account(account, counts[an_id]) for an_id, account in found.items()}
+        found, counts = await asyncio.gather(self._accounts.get(wanted), self._counts.get(wanted))
+        return {an_id: (account, counts[an_id]) for an_id, account in found.items()}
 
     async def account_list(self, account_ids: Sequence[int]) -> list[entities.Account]:
         """Return those that exist, in the order of their ids here."""
@@ -45,10 +55,10 @@ class Hydration:
 
     async def rendered(self, account: account_pb2.Account) -> entities.Account:
         """Return an account that has been fetched already."""
-        counts = await self._counts([account.id])
+        counts = await self._counts.get([account.id])
         return self._renderer.account(account, counts[account.id])
 
-    async def _counts(self, account_ids: Collection[int]) -> dict[int, Counts]:
+    async def _load_counts(self, account_ids: Sequence[int]) -> dict[int, Counts]:
         friends, statuses = await asyncio.gather(
             self._clients.friend_counts(account_ids), self._clients.status_counts(account_ids)
         )
@@ -107,11 +117,27 @@ class Hydration:
         }
         return rendered
 
-    async def home(self, viewer_id: int, entries: Sequence[timeline_pb2.TimelineEntry]) -> list[entities.Status]:
-        """Return what stands on a page of a home timeline, in its order."""
-        ids = [entry.entry_id for entry in entries]
-        posts = await self.posts(viewer_id, ids, {entry.author_id for entry in entries})
-        return [posts[an_id] for an_id in ids if an_id in posts]
+    async def home(self, viewer_id: int, entries: Sequence[timeline_pb2.TimelineEntry]) -> bytes:
+        """Return what stands on a page of a home timeline, in its order, as the JSON of a list of Status."""
+        statuses, blog_entries, authors = await asyncio.gather(
+            self._clients.statuses(viewer_id, [entry.entry_id for entry in entries if _is(entry, Kind.STATUS)]),
+            self._clients.blog_entries(viewer_id, [entry.entry_id for entry in entries if _is(entry, Kind.BLOG_ENTRY)]),
+            self._members(entry.author_id for entry in entries),
+        )
+        rendered = {an_id: self._fragments.account(*member) for an_id, member in authors.items()}
+        posts = {
+            status.id: self._fragments.status(status, authors[status.account_id][0], rendered[status.account_id])
+            for status in statuses
+            if status.account_id in authors
+        }
+        posts |= {
+            entry.id: msgspec.json.encode(
+                self._renderer.blog_entry_as_status(entry, self._renderer.account(*authors[entry.account_id]))
+            )
+            for entry in blog_entries
+            if entry.account_id in authors
+        }
+        return b"[%b]" % b",".join(posts[entry.entry_id] for entry in entries if entry.entry_id in posts)
 
     async def notifications(
         self, viewer_id: int, notifications: Sequence[notification_pb2.Notification]
@@ -149,3 +175,7 @@ class Hydration:
             for suggestion in suggestions
             if suggestion.account_id in accounts
         ]
+
+
+def _is(entry: timeline_pb2.TimelineEntry, kind: Kind) -> bool:
+    return kind_of(entry.entry_id) is kind

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,6 +34,7 @@ NOTIFICATION_TYPES: Mapping[notification_pb2.NotificationType.ValueType, entitie
     notification_pb2.NOTIFICATION_TYPE_MENTION: "mention",
     notification_pb2.NOTIFICATION_TYPE_FAVOURITE: "favourite",
 }
+EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ def iso_time(unix_ms: int) -> str:
 
 def iso_date(unix_ms: int) -> str:
     """Return the day (UTC) of a Unix time in milliseconds."""
-    return f"{datetime.fromtimestamp(unix_ms // 1000, UTC):%Y-%m-%d}"
+    return _day(unix_ms // 86_400_000)
+
+
+@lru_cache(maxsize=4096)
+def _day(number: int) -> str:
+    return (EPOCH + timedelta(days=number)).isoformat()
 
 
 class Renderer:

@@ -77,7 +77,12 @@ class Route:
 
 def json_response(entity: object, headers: Mapping[str, str] | None = None, code: int = 200) -> Response:
     """Return an entity, or a list of them, as JSON."""
-    return Response(msgspec.json.encode(entity), code, dict(headers or {}), "application/json")
+    return encoded_response(msgspec.json.encode(entity), headers, code)
+
+
+def encoded_response(json: bytes, headers: Mapping[str, str] | None = None, code: int = 200) -> Response:
+    """Return what has been rendered already."""
+    return Response(json, code, dict(headers or {}), "application/json")
 
 
 def make_routes(table: Iterable[Route], gateway: Gateway) -> list[StarletteRoute]:

@@ -6,7 +6,7 @@ from services.gateway.context import Call
 from services.gateway.entities import Status
 from services.gateway.pages import window_links
 from services.gateway.parameters import WindowParameters, has_older
-from services.gateway.routing import Route, json_response
+from services.gateway.routing import Route, encoded_response
 
 LAG_HEADER = "x-timeline-lag-ms"
 """Age of the oldest post that is not fanned out yet; the page has it all the same."""
@@ -27,7 +27,7 @@ async def get_home(call: Call[WindowParameters]) -> Response:
         [entry.entry_id for entry in entries],
         has_older=has_older(window, len(entries)),
     )
-    return json_response(posts, {**links, LAG_HEADER: str(home.lag_ms)})
+    return encoded_response(posts, {**links, LAG_HEADER: str(home.lag_ms)})
 
 
 ROUTES = (

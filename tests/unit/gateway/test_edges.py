@@ -1,5 +1,8 @@
 """The small parts of the edge: bodies, errors, tokens, sign-up forms, pictures, the table itself."""
 
+import asyncio
+import hashlib
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
 import msgspec
@@ -11,7 +14,7 @@ from chassis import errors as kodama
 from chassis.errors import InvalidField, Unauthenticated
 from chassis.settings import Settings
 from services.gateway import errors, identicons
-from services.gateway.auth import CACHE_SECONDS, Open, Policy, Tokens
+from services.gateway.auth import CACHE_SECONDS, Caller, Open, Policy, Tokens
 from services.gateway.bodies import parse_json
 from services.gateway.clients import Clients
 from services.gateway.context import Call, make_gateway
@@ -98,44 +101,52 @@ def test_errors_in_oauths_words(error: kodama.KodamaError, code: int, word: str)
     assert (answer.status_code, msgspec.json.decode(answer.body)["error"]) == (code, word)
 
 
+class Account:
+    """Knows every token but bad ones, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    async def verify(self, token_hashes: Sequence[bytes]) -> dict[bytes, TokenInfo]:
+        names = {hashlib.sha256(name.encode()).digest(): name for name in ("good", "bad", "a", "b", "c")}
+        self.asked.append([names[token_hash] for token_hash in token_hashes])
+        info = TokenInfo(account_id=7, app_id=8, scopes=["read"])
+        return {token_hash: info for token_hash in token_hashes if names[token_hash] != "bad"}
+
+
 async def test_tokens_are_remembered_for_a_moment() -> None:
-    asked: list[str] = []
-    now = 100.0
-
-    async def verify(token: str) -> TokenInfo:
-        asked.append(token)
-        if token == "bad":
-            raise Unauthenticated("no")
-        return TokenInfo(account_id=7, app_id=8, scopes=["read"])
-
-    tokens = Tokens(verify, clock=lambda: now)
+    account, now = Account(), 100.0
+    tokens = Tokens(account.verify, clock=lambda: now)
     assert (await tokens.caller("good")).account_id == 7
     assert (await tokens.caller("good")).scopes == {"read"}
-    assert asked == ["good"]
+    assert account.asked == [["good"]]
     now += CACHE_SECONDS
     await tokens.caller("good")
-    assert asked == ["good", "good"]
+    assert account.asked == [["good"]] * 2
     tokens.forget("good")
     await tokens.caller("good")
-    assert asked == ["good"] * 3
+    assert account.asked == [["good"]] * 3
     for _ in range(2):
         with pytest.raises(Unauthenticated):
             await tokens.caller("bad")
-    assert asked[3:] == ["bad", "bad"]
+    assert account.asked[3:] == [["bad"], ["bad"]]
 
 
 async def test_the_memory_for_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.gateway.auth.CACHE_SIZE", 2)
-    asked: list[str] = []
-
-    async def verify(token: str) -> TokenInfo:
-        asked.append(token)
-        return TokenInfo()
-
-    tokens = Tokens(verify)
+    account = Account()
+    tokens = Tokens(account.verify)
     for token in ("a", "b", "c", "c", "a"):
         await tokens.caller(token)
-    assert asked == ["a", "b", "c", "a"]
+    assert account.asked == [["a"], ["b"], ["c"], ["a"]]
+
+
+async def test_tokens_that_come_together_are_verified_together_and_a_bad_one_fails_alone() -> None:
+    account = Account()
+    tokens = Tokens(account.verify)
+    callers = await asyncio.gather(*(tokens.caller(name) for name in ("a", "bad", "b")), return_exceptions=True)
+    assert account.asked == [["a", "bad", "b"]]
+    assert [type(each) for each in callers] == [Caller, Unauthenticated, Caller]
 
 
 def test_all_faults_of_a_sign_up_at_once() -> None:

@@ -1,0 +1,92 @@
+"""Rendered JSON that is kept by (id, version), with what changes without a version put in when it is shown.
+
+Whether somebody may see a status is never decided here: a fragment is only looked up for what its owner has just said may be shown,
+in the version that it has just said. Counts and the viewer's own flags are not part of a fragment.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import msgspec
+from kodama.account.v1 import account_pb2
+from kodama.status.v1 import status_pb2
+
+from services.gateway.rendering import Counts, Renderer, iso_date
+
+MAX_BYTES = 32 * 1024 * 1024
+ENTRY_BYTES = 200
+"""About what an entry costs beside its JSON."""
+
+CHANGING_STATUS = ("account", "replies_count", "favourites_count", "favourited")
+CHANGING_ACCOUNT = ("followers_count", "following_count", "statuses_count", "last_status_at")
+
+
+class FragmentCache:
+    """The fragments used last, up to so many bytes."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._known: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
+        """Return a fragment, made where it is not known."""
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        made = make()
+        self._known[key] = made
+        self._bytes += len(made) + ENTRY_BYTES
+        while self._bytes > self._max_bytes:
+            _, dropped = self._known.popitem(last=False)
+            self._bytes -= len(dropped) + ENTRY_BYTES
+        return made
+
+    @property
+    def size(self) -> int:
+        """About how many bytes are used."""
+        return self._bytes
+
+
+class Fragments:
+    """JSON of accounts and statuses, field for field what the renderer's entities say."""
+
+    def __init__(self, renderer: Renderer, cache: FragmentCache | None = None) -> None:
+        self._renderer = renderer
+        self._cache = cache or FragmentCache()
+
+    def account(self, account: account_pb2.Account, counts: Counts) -> bytes:
+        """Return a member as everybody may see them."""
+        start = self._cache.get(
+            ("account", account.id, account.version),
+            lambda: _without(self._renderer.account(account, Counts()), CHANGING_ACCOUNT),
+        )
+        last = f'"{iso_date(counts.last_status_at_ms)}"' if counts.last_status_at_ms else "null"
+        return (
+            start
+            + (
+                f',"followers_count":{counts.friends},"following_count":{counts.friends},'
+                f'"statuses_count":{counts.statuses},"last_status_at":{last}}}'
+            ).encode()
+        )
+
+    def status(self, status: status_pb2.Status, author: account_pb2.Account, author_json: bytes) -> bytes:
+        """Return a status as its viewer may see it; `author_json` is what `account` says of its author."""
+        start = self._cache.get(
+            ("status", status.id, status.version, author.handle),
+            lambda: _without(self._renderer.status(status, self._renderer.account(author, Counts())), CHANGING_STATUS),
+        )
+        flags = (
+            f',"replies_count":{status.replies_count},"favourites_count":{status.favourites_count},'
+            f'"favourited":{"true" if status.is_favourited else "false"},"account":'
+        )
+        return b"%b%b%b}" % (start, flags.encode(), author_json)
+
+
+def _without(entity: msgspec.Struct, changing: tuple[str, ...]) -> bytes:
+    """Return an entity's JSON without some fields and without its end."""
+    fields = msgspec.to_builtins(entity)
+    for name in changing:
+        del fields[name]
+    return msgspec.json.encode(fields)[:-1]
