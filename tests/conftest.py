@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import kombu
@@ -19,6 +20,7 @@ from chassis.process import open_server
 from chassis.settings import SERVICES, Settings
 from deploy.local import postgres, rabbitmq
 from deploy.local.ports import choose_ports
+from tests.database_switch import Switch, open_switch
 
 SECRET = "a secret that only the tests of this repository know"
 
@@ -49,6 +51,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgr
 def postgres_url(postgres_server: postgres.Postgres) -> str:
     """The URL of the private server's administrator."""
     return postgres_server.url
+
+
+@pytest.fixture
+def switch(tmp_path: Path) -> Iterator[Switch]:
+    """A server of the test's own that can be switched off and on again."""
+    with open_switch(tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +94,21 @@ def broker_url(rabbitmq_url: str) -> Iterator[str]:
                 channel.queue_delete(name)
 
 
+def settings_for(database_url: str) -> Settings:
+    """Return the settings of a network of its own on free ports, without a broker and without rate limits."""
+    ports = choose_ports([*SERVICES, "gateway"])
+    addresses = {f"{service}_address": f"127.0.0.1:{port}" for service, port in ports.items()}
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "secret": SECRET,
+            "shutdown_grace_seconds": 1,
+            "rate_limits": False,
+            **addresses,
+        }
+    )
+
+
 @contextmanager
 def fresh_settings(postgres_url: str, template_database: str) -> Iterator[Settings]:
     """Make a network of its own, with a fresh database and free ports, until the block ends."""
@@ -93,17 +117,7 @@ def fresh_settings(postgres_url: str, template_database: str) -> Iterator[Settin
         conn.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
         )
-    ports = choose_ports([*SERVICES, "gateway"])
-    addresses = {f"{service}_address": f"127.0.0.1:{port}" for service, port in ports.items()}
-    yield Settings.model_validate(
-        {
-            "database_url": _database(postgres_url, name),
-            "secret": SECRET,
-            "shutdown_grace_seconds": 1,
-            "rate_limits": False,
-            **addresses,
-        }
-    )
+    yield settings_for(_database(postgres_url, name))
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -1,50 +1,19 @@
 """A restart of PostgreSQL costs callers the time that it takes, and no error after it."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic
 
 import pytest
 
 from chassis.database import Pool, connection, make_pool
 from chassis.errors import Unavailable
-from deploy.local.ports import free_port
-from deploy.local.postgres import Postgres, prepare, serving
-from deploy.local.state import reachable_home, remove_home
+from tests.database_switch import Switch
 
 SIZE = 8
 OUTAGE_SECONDS = 4
 """Long enough that psycopg's own pauses between attempts would have grown."""
-
-
-class Switch:
-    """A server of its own that is switched on and off."""
-
-    def __init__(self, server: Postgres, log: Path) -> None:
-        self.server = server
-        self._log = log
-        self._stack = ExitStack()
-
-    def on(self) -> None:
-        self._stack.enter_context(serving(self.server, self._log))
-
-    def off(self) -> None:
-        self._stack.close()
-
-
-@pytest.fixture
-def switch(tmp_path: Path) -> Iterator[Switch]:
-    home = reachable_home(tmp_path / "postgres")
-    try:
-        made = Switch(prepare(home, port=free_port(), password=secrets.token_hex(16), durable=False), tmp_path / "log")
-        made.on()
-        yield made
-        made.off()
-    finally:
-        remove_home(home)
 
 
 @asynccontextmanager
