@@ -22,9 +22,9 @@ LINES: tuple[tuple[str, tuple[tuple[str, Callable[["Point"], float]], ...]], ...
     (
         "bytes per delivery",
         (
-            ("table", lambda point: point.table_bytes_per_delivery),
-            ("index", lambda point: point.index_bytes_per_delivery),
-            ("WAL", lambda point: point.wal_bytes_per_delivery),
+            ("table", lambda point: point.table_bytes),
+            ("index", lambda point: point.index_bytes),
+            ("WAL", lambda point: point.wal_bytes),
         ),
     ),
     (

@@ -157,6 +157,12 @@ def cached_relations(machine: Machine) -> None:
     _check(machine, READER)
 
 
+def no_mutes(machine: Machine) -> None:
+    machine.post_and_deliver(author=AUTHOR)
+    machine.mute(two=(READER, AUTHOR), seconds=0)
+    _check(machine, READER)
+
+
 def trim_without_floor(machine: Machine) -> None:
     machine.post_and_deliver(author=AUTHOR)
     machine.post_and_deliver(author=AUTHOR)
@@ -195,6 +201,7 @@ HISTORIES: dict[type[mutants.Mutant], History] = {
     mutants.BackfillFromReplica: no_backfill,
     mutants.CachedRelations: cached_relations,
     mutants.CachedVisibility: cached_visibility,
+    mutants.FriendshipIsEnough: no_mutes,
     mutants.TrimWithoutFloor: trim_without_floor,
     mutants.FillAfterPromise: fill_after_promise,
 }

@@ -96,13 +96,19 @@ class Machine(RuleBasedStateMachine):
         self.stage.run(self.world.block(left, right))
         self.stage.run(self.world.unblock(left, right))
 
-    @rule(two=pair)
-    def mute(self, two: tuple[int, int]) -> None:
-        self.stage.run(self.world.mute(*(self.members[number] for number in two)))
+    @rule(two=pair, seconds=st.sampled_from((0, 3600)))
+    def mute(self, two: tuple[int, int], seconds: int) -> None:
+        left, right = (self.members[number] for number in two)
+        self.stage.run(self.world.mute(left, right, seconds=seconds))
 
     @rule(two=pair)
     def unmute(self, two: tuple[int, int]) -> None:
         self.stage.run(self.world.unmute(*(self.members[number] for number in two)))
+
+    @rule()
+    def let_mutes_end(self) -> None:
+        """Let as much time pass as members have muted others for."""
+        self.scene.let_mutes_end()
 
     @rule(two=pair)
     def import_friendship(self, two: tuple[int, int]) -> None:

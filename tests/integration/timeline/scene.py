@@ -130,6 +130,12 @@ class Scene:
             account_id,
         )
 
+    def let_mutes_end(self) -> None:
+        """Have all mutes for a time end now."""
+        self.world.query(
+            "WITH a AS (UPDATE social_graph.mutes SET expires_at = now() WHERE expires_at IS NOT NULL) SELECT 1"
+        )
+
     def visibility_of(self, status_id: int) -> int:
         """Return who may see a status as it is stored."""
         [(visibility,)] = self.world.query("SELECT visibility FROM status.statuses WHERE id = %s", status_id)

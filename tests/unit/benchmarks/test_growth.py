@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from benchmarks.figures import Latency
-from benchmarks.growth import MEMBERS, USUAL_FRIENDS, Network, Point, markdown, sizes
+from benchmarks.growth import MEMBERS, USUAL_FRIENDS, Network, Point, about, markdown, sizes
 from benchmarks.home import FILLERS, GROUPS, LIGHT_FRIENDS, MAX_PUSHED_FRIENDS, Plan, homes_graph
 from benchmarks.home_load import HomeJob, check_job
 
-POINT = Point(1000, 130, 10_000, 5, 250_000, 4, 500_000, 53, 47, 120, Latency(0.1, 0.2, 0.3))
+POINT = Point(1000, 130, 10_000, 5, 250_000, 4, 500_000, 53, 47, 120, 300, Latency(0.1, 0.2, 0.3))
 
 
 def test_the_sizes_are_both_growths_once_each() -> None:
@@ -24,8 +24,14 @@ def test_the_sizes_are_both_growths_once_each() -> None:
 
 def test_a_point_as_markdown() -> None:
     assert markdown([POINT]).splitlines()[-1] == (
-        "| 1,000 | 130 | 10,000 | 250,000 | 4.0 | 0.50 | 53 + 47 | 120 | 0.10 / 0.20 |"
+        "| 1,000 | 130 | 10,000 | 250,000 | 4.0 | 0.50 | 53 + 47 | 120 (300) | 0.10 / 0.20 |"
     )
+
+
+def test_figures_of_a_busy_machine_say_so() -> None:
+    facts = {"cores": 2, "processor": "CPU", "load_average_before": 0.5}
+    assert about(facts) == "2 cores (CPU), load before the run 0.5."
+    assert "busy" in about({**facts, "load_average_before": 6.1})
 
 
 async def test_posts_have_the_friends_of_their_size() -> None:
@@ -33,7 +39,7 @@ async def test_posts_have_the_friends_of_their_size() -> None:
     first, second = network.next_posts(64), network.next_posts(64)
     assert len({*first, *second}) == 128
     audiences = await network.arrays_of([entry.author_id for entry in await network.published(first)])
-    assert len(audiences) == 64
+    assert len(audiences) == 64  # of the first posts
     assert {len(np.unique(audience)) for audience in audiences.values()} == {30}
     rows = await network.rows()
     assert len(np.unique(rows[:, :2], axis=0)) == len(rows) == 200 * 30
