@@ -21,9 +21,10 @@ ACCOUNT = "account"
 SOCIAL_GRAPH = "social_graph"
 STATUS = "status"
 BLOG = "blog"
+MEDIA = "media"
 TIMELINE = "timeline"
 
-ROLES = frozenset({GATEWAY, WORKER, OPERATOR, ACCOUNT, SOCIAL_GRAPH, STATUS, BLOG, TIMELINE})
+ROLES = frozenset({GATEWAY, WORKER, OPERATOR, ACCOUNT, SOCIAL_GRAPH, MEDIA, STATUS, BLOG, TIMELINE})
 
 current_role: contextvars.ContextVar[str] = contextvars.ContextVar("current_role", default="")
 """The verified role of the caller of the RPC that is being served."""

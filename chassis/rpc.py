@@ -23,6 +23,7 @@ __all__ = [
     "Service",
     "call",
     "call_stream",
+    "call_with_stream",
     "method_names",
     "open_channel",
     "require_batch",
@@ -92,6 +93,12 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
                 handler.request_deserializer,
                 handler.response_serializer,
             )
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                self._guard_unary(handler.stream_unary, method, role),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
         return grpc.unary_unary_rpc_method_handler(
             self._guard_unary(handler.unary_unary, method, role),
             handler.request_deserializer,
@@ -99,7 +106,7 @@ class Gatekeeper(grpc.aio.ServerInterceptor):
         )
 
     def _guard_unary(self, behavior: Any, method: str, role: str) -> Any:
-        async def guarded(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 self._policies.admit(method, role, context.time_remaining())
                 return await behavior(request, context)
@@ -227,6 +234,20 @@ async def call(
     """
     try:
         return await method(request, timeout=time_left(timeout_seconds), metadata=signer.metadata())
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+
+
+async def call_with_stream(
+    method: Callable[..., Awaitable[Response]],
+    requests: AsyncIterable[Message],
+    signer: caller.Signer,
+    *,
+    timeout_seconds: float,
+) -> Response:
+    """Call an RPC that takes a stream and answers once. Deadline and errors as in `call`; what the stream raises comes through."""
+    try:
+        return await method(requests, timeout=time_left(timeout_seconds), metadata=signer.metadata())
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
 

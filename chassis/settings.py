@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-SERVICES = ("account", "social_graph", "status", "blog", "timeline")
+SERVICES = ("account", "social_graph", "media", "status", "blog", "timeline")
 """The gRPC services, in the order in which they can start."""
 
 PREFIX = "KODAMA_"
@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", repr=False)
     account_database_url: str = Field(default="", repr=False)
     social_graph_database_url: str = Field(default="", repr=False)
+    media_database_url: str = Field(default="", repr=False)
     status_database_url: str = Field(default="", repr=False)
     blog_database_url: str = Field(default="", repr=False)
     timeline_database_url: str = Field(default="", repr=False)
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     status_address: Address = "127.0.0.1:8433"
     blog_address: Address = "127.0.0.1:8434"
     timeline_address: Address = "127.0.0.1:8435"
+    media_address: Address = "127.0.0.1:8436"
     gateway_address: Address = "127.0.0.1:8420"
     public_url: str = ""
     title: str = Field(default="Kodama", max_length=100)
@@ -81,6 +83,7 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: float = Field(default=10, ge=0, le=300)
     relay_lease_seconds: int = Field(default=90, ge=5, le=3600)
     relay_max_attempts: int = Field(default=8, ge=1, le=1000)
+    media_conversions: int = Field(default=2, ge=1, le=64)
     max_friends: int = Field(default=1000, ge=1, le=5000)
     friend_request_days: int = Field(default=90, ge=1, le=3650)
     registrations_open: bool = True
@@ -95,6 +98,7 @@ class Settings(BaseSettings):
     limit_paging: Rate = "300/15 minutes"
     limit_writes: Rate = "300/15 minutes"
     limit_deletes: Rate = "30/30 minutes"
+    limit_media: Rate = "30/30 minutes"
     limit_friend_requests: Rate = "400/day"
     limit_searches: Rate = "150/15 minutes"
     limit_sign_ups: Rate = "5/30 minutes"
@@ -110,6 +114,7 @@ class Settings(BaseSettings):
         "database_url",
         "account_database_url",
         "social_graph_database_url",
+        "media_database_url",
         "status_database_url",
         "blog_database_url",
         "timeline_database_url",

@@ -5,11 +5,12 @@ Clients of the Mastodon API mix them freely, even JSON on a GET; here they all m
 
 import re
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.datastructures import Headers
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -24,6 +25,9 @@ MAX_JSON_VALUES = 10_000
 MAX_PARTS = 20
 MAX_PAIRS = 1000
 MAX_BRACKETS = 5
+# A file of a route that takes one: 8 MiB, and what a multipart body has around it.
+MAX_FILE_BODY_BYTES = 8 * MAX_BODY_BYTES + 64 * 1024
+MAX_DISCARDED_FILE_BYTES = 32 * MAX_BODY_BYTES
 
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])+)")
 
@@ -45,23 +49,59 @@ async def read_values(request: Request) -> dict[str, object]:
     return values
 
 
+@asynccontextmanager
+async def read_upload(request: Request) -> AsyncIterator[tuple[dict[str, object], dict[str, UploadFile]]]:
+    """Yield what `read_values` returns, and the files of a multipart body by their names. Raises as it does.
+
+    Files are parsed while they arrive and are kept in memory, once: at most 8 MiB and 64 KiB are taken, and nothing is left behind
+    by a process that dies.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        yield await read_values(request), {}
+        return
+    values = nest(_pairs(request.scope["query_string"], "query string"))
+    _require_plain(request.headers, MAX_FILE_BODY_BYTES)
+    form = await _form(request.headers, _bounded(request, MAX_FILE_BODY_BYTES, MAX_DISCARDED_FILE_BYTES))
+    try:
+        items = form.multi_items()
+        values |= nest((name, value) for name, value in items if isinstance(value, str))
+        _check(values)
+        yield values, {name: value for name, value in items if isinstance(value, UploadFile)}
+    finally:
+        await form.close()
+
+
 async def _read_body(request: Request) -> bytes:
-    if request.headers.get("content-encoding", "identity") != "identity":
+    _require_plain(request.headers, MAX_BODY_BYTES)
+    body = bytearray()
+    async for chunk in _bounded(request, MAX_BODY_BYTES, MAX_DISCARDED_BYTES):
+        body += chunk
+    return bytes(body)
+
+
+def _require_plain(headers: Headers, max_bytes: int) -> None:
+    if headers.get("content-encoding", "identity") != "identity":
         # A small compressed body can unfold without bound.
         raise UnsupportedMedia("Compressed bodies are not accepted; please send it as it is.")
-    too_large = TooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
-    if "expect" in request.headers and int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
-        raise too_large  # the client waits to be told
-    body, size = bytearray(), 0
+    if "expect" in headers and int(headers.get("content-length", "0")) > max_bytes:
+        raise _too_large(max_bytes)  # the client waits to be told
+
+
+async def _bounded(request: Request, max_bytes: int, max_discarded_bytes: int) -> AsyncIterator[bytes]:
+    """Yield a body as it arrives. Raises TooLarge at its end where it is too large; then not all of it has been yielded."""
+    size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_DISCARDED_BYTES:
+        if size > max_discarded_bytes:
             break
-        if size <= MAX_BODY_BYTES:
-            body += chunk
-    if size > MAX_BODY_BYTES:
-        raise too_large
-    return bytes(body)
+        if size <= max_bytes:
+            yield chunk
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {max_bytes} bytes.")
 
 
 async def _parse_body(headers: Headers, body: bytes) -> dict[str, object]:
@@ -101,18 +141,31 @@ class _WholeMultipart(MultiPartParser):
     """Knows whether the closing boundary has come: the parser itself is content with a body that was cut."""
 
     is_whole = False
+    spool_max_size = MAX_FILE_BODY_BYTES  # in memory: a process that dies leaves no file behind
 
     def on_end(self) -> None:
         self.is_whole = True
+
+    def close_files(self) -> None:
+        """Close the files that have begun; a form knows only those that are complete."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 async def _parts(headers: Headers, body: bytes) -> list[tuple[str, str]]:
     async def stream() -> AsyncIterator[bytes]:
         yield body
 
+    form = await _form(headers, stream())
+    items = form.multi_items()
+    await form.close()
+    return [(name, value) for name, value in items if isinstance(value, str)]
+
+
+async def _form(headers: Headers, stream: AsyncIterator[bytes]) -> FormData:
     parser = _WholeMultipart(
         headers,
-        stream(),  # type: ignore[arg-type]  # an async generator function, which mypy sees as an iterator
+        stream,  # type: ignore[arg-type]  # an async generator function, which mypy sees as an iterator
         max_files=MAX_PARTS,
         max_fields=MAX_PARTS,
         max_part_size=MAX_BODY_BYTES,
@@ -123,13 +176,13 @@ async def _parts(headers: Headers, body: bytes) -> list[tuple[str, str]]:
         raise BadRequest(f"The multipart body cannot be read: {error.message}") from error
     except UnicodeError as error:
         raise BadRequest("The multipart body is not in the encoding that it names.") from error
-    items = form.multi_items()
-    await form.close()
     if not parser.is_whole:
+        parser.close_files()
         raise BadRequest("The multipart body ends before its closing boundary.")
-    if len(items) > MAX_PARTS:
+    if len(form.multi_items()) > MAX_PARTS:
+        parser.close_files()
         raise BadRequest(f"The multipart body has more than {MAX_PARTS} parts.")
-    return [(name, value) for name, value in items if isinstance(value, str)]
+    return form
 
 
 def nest(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:

@@ -1,16 +1,18 @@
 """How the gateway calls a service: reads, and writes with the client's Idempotency-Key."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
 from chassis import caller
-from chassis.rpc import call
+from chassis.rpc import call, call_stream, call_with_stream
 
 READ_SECONDS = 3
 WRITE_SECONDS = 5
+UPLOAD_SECONDS = 45
+DOWNLOAD_SECONDS = 60
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -28,6 +30,25 @@ class Calling:
         return await call(method, request, self._signer, timeout_seconds=READ_SECONDS)
 
     async def _write(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
-        if idempotency_key.get() and "request_id" in request.DESCRIPTOR.fields_by_name:
-            request.request_id = idempotency_key.get()  # type: ignore[attr-defined]  # has just been looked for
+        _put_key(request)
         return await call(method, request, self._signer, timeout_seconds=WRITE_SECONDS)
+
+    def _read_stream(self, method: Callable[..., AsyncIterable[Answer]], request: Message) -> AsyncIterator[Answer]:
+        return call_stream(method, request, self._signer, timeout_seconds=DOWNLOAD_SECONDS)
+
+    async def _write_stream(
+        self, method: Callable[..., Awaitable[Answer]], first: Message, following: AsyncIterable[Message]
+    ) -> Answer:
+        _put_key(first)
+
+        async def requests() -> AsyncIterator[Message]:
+            yield first
+            async for request in following:
+                yield request
+
+        return await call_with_stream(method, requests(), self._signer, timeout_seconds=UPLOAD_SECONDS)
+
+
+def _put_key(request: Message) -> None:
+    if idempotency_key.get() and "request_id" in request.DESCRIPTOR.fields_by_name:
+        request.request_id = idempotency_key.get()  # type: ignore[attr-defined]  # has just been looked for

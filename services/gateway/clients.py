@@ -13,6 +13,7 @@ from kodama.account.v1.account_service_pb2_grpc import AccountServiceStub
 from kodama.account.v1.oauth_service_pb2_grpc import OAuthServiceStub
 from kodama.blog.v1 import blog_entry_pb2, blog_service_pb2
 from kodama.blog.v1.blog_service_pb2_grpc import BlogServiceStub
+from kodama.media.v1.media_service_pb2_grpc import MediaServiceStub
 from kodama.page.v1.window_pb2 import Window
 from kodama.social_graph.v1.social_graph_service_pb2_grpc import SocialGraphServiceStub
 from kodama.social_graph.v1.suggestion_service_pb2_grpc import SuggestionServiceStub
@@ -27,6 +28,7 @@ from chassis.errors import KodamaError, NotFound
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
 from services.gateway.graph_calls import GraphCalls
+from services.gateway.media_calls import MediaCalls
 from services.gateway.notification_calls import NotificationCalls
 from services.gateway.status_calls import StatusCalls
 
@@ -53,6 +55,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
         "GetContext",
         "ListRevisions",
     ),
+    "kodama.media.v1.MediaService": ("BatchGetMedia", "UpdateMedia"),
     "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
     "kodama.timeline.v1.TimelineService": ("ListHomeEntries",),
     "kodama.timeline.v1.NotificationService": (
@@ -62,7 +65,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
 }
 
 
-class Clients(GraphCalls, StatusCalls):
+class Clients(GraphCalls, StatusCalls, MediaCalls):
     """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
 
     Every method raises the KodamaError that the service ended with, or Unavailable.
@@ -81,6 +84,7 @@ class Clients(GraphCalls, StatusCalls):
         self._graph = SocialGraphServiceStub(graph)
         self._suggestion = SuggestionServiceStub(self._open("social_graph", "kodama.social_graph.v1.SuggestionService"))
         self._status = StatusServiceStub(self._open("status", "kodama.status.v1.StatusService"))
+        self._media = MediaServiceStub(self._open("media", "kodama.media.v1.MediaService"))
         self._blog = BlogServiceStub(self._open("blog", "kodama.blog.v1.BlogService"))
         self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
         notification = NotificationServiceStub(self._open("timeline", "kodama.timeline.v1.NotificationService"))

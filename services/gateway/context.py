@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic
 
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from chassis.settings import Settings
@@ -55,6 +56,8 @@ class Call(Generic[Params]):
     caller: Caller
     params: Params
     request: Request
+    file: UploadFile | None = None
+    """What was uploaded, where the route takes a file."""
 
     @property
     def viewer_id(self) -> int:

@@ -87,6 +87,45 @@ class Preferences(Entity, kw_only=True):
     gifs: bool = msgspec.field(name="reading:autoplay:gifs", default=False)
 
 
+class MediaSize(Entity, kw_only=True):
+    """How large a form of a picture is, in pixels."""
+
+    width: int
+    height: int
+    size: str
+    aspect: float
+
+
+class MediaFocus(Entity, kw_only=True):
+    """The point that stays in view where a picture is cropped, from -1 (left, bottom) to 1 (right, top)."""
+
+    x: float
+    y: float
+
+
+class MediaMeta(Entity, kw_only=True, omit_defaults=True):
+    """The sizes of a picture's forms."""
+
+    original: MediaSize
+    small: MediaSize
+    focus: MediaFocus | None = None
+
+
+class MediaAttachment(Entity, kw_only=True):
+    """A picture."""
+
+    id: str
+    type: Literal["image"] = "image"
+    url: str
+    preview_url: str
+    remote_url: None = None
+    preview_remote_url: None = None
+    text_url: None = None
+    meta: MediaMeta
+    description: str | None
+    blurhash: str | None
+
+
 class Kodama(Entity, kw_only=True):
     """What the Mastodon API has no word for on a Status."""
 

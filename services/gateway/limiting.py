@@ -59,6 +59,7 @@ PER_ADDRESS = RateLimit("limit_per_address", CountedBy.ANONYMOUS, _SLOWER)
 PAGING = RateLimit("limit_paging", CountedBy.MEMBER, "Too many pages; please scroll more slowly.")
 WRITES = RateLimit("limit_writes", CountedBy.MEMBER, "Too many changes; please wait a little.")
 DELETES = RateLimit("limit_deletes", CountedBy.MEMBER, "Too many deletions; please wait a little.")
+MEDIA = RateLimit("limit_media", CountedBy.MEMBER, "Too many pictures; please wait a little.")
 FRIEND_REQUESTS = RateLimit("limit_friend_requests", CountedBy.MEMBER, "That was enough friend requests for a day.")
 SEARCHES = RateLimit("limit_searches", CountedBy.MEMBER, "Too many searches; please wait a little.")
 SIGN_UPS = RateLimit("limit_sign_ups", CountedBy.ADDRESS, "Too many sign-ups from this address; please wait a little.")
@@ -66,7 +67,7 @@ SIGN_INS = RateLimit("limit_sign_ins", CountedBy.ADDRESS, "Too many attempts fro
 APPS = RateLimit("limit_apps", CountedBy.ADDRESS, "Too many new apps from this address; please wait a little.")
 
 GENERAL = (PER_MEMBER, PER_TOKEN, PER_ADDRESS)
-ALL = (*GENERAL, PAGING, WRITES, DELETES, FRIEND_REQUESTS, SEARCHES, SIGN_UPS, SIGN_INS, APPS)
+ALL = (*GENERAL, PAGING, WRITES, DELETES, MEDIA, FRIEND_REQUESTS, SEARCHES, SIGN_UPS, SIGN_INS, APPS)
 
 
 @dataclass

@@ -14,7 +14,7 @@ import msgspec
 from services.gateway.auth import Open
 from services.gateway.errors import ErrorBody
 from services.gateway.parameters import NoParameters
-from services.gateway.routing import Route
+from services.gateway.routing import FILE, Route
 from services.gateway.schemas import REF, Schema, components, example_of, input_fields, required_fields, schema_of
 from services.gateway.scopes import SCOPES
 
@@ -150,7 +150,9 @@ def _operation(route: Route, schemas: Mapping[str, Schema]) -> Schema:
         ],
     }
     if has_body:
-        operation["requestBody"] = _request_body(route.params, schemas)
+        operation["requestBody"] = (
+            _upload_body(route.params) if route.takes_file else _request_body(route.params, schemas)
+        )
     operation["responses"] = _responses(route, schemas)
     return operation
 
@@ -230,6 +232,15 @@ def _request_body(params: type[msgspec.Struct], schemas: Mapping[str, Schema]) -
             kind: ({"schema": schema, "example": example} if kind == BODY_FORMS[0] else form) for kind in BODY_FORMS
         },
     }
+
+
+def _upload_body(params: type[msgspec.Struct]) -> Schema:
+    file: Schema = {"type": "string", "format": "binary", "description": "The file; a part with a file name."}
+    fields = {FILE: file, **input_fields(params, in_query=False)}
+    schema: Schema = {"type": "object", "properties": fields, "required": [FILE, *required_fields(params)]}
+    if params.__doc__:
+        schema["description"] = " ".join(params.__doc__.split())
+    return {"required": True, "content": {"multipart/form-data": {"schema": _form_schema(schema)}}}
 
 
 def _form_schema(schema: Schema) -> Schema:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from kodama.account.v1 import account_pb2
 from kodama.blog.v1 import blog_entry_pb2
+from kodama.media.v1 import media_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
 from kodama.timeline.v1 import notification_pb2
@@ -60,6 +61,11 @@ def iso_date(unix_ms: int) -> str:
 @lru_cache(maxsize=4096)
 def _day(number: int) -> str:
     return (EPOCH + timedelta(days=number)).isoformat()
+
+
+def _media_size(rendition: media_pb2.Rendition) -> entities.MediaSize:
+    width, height = rendition.width, rendition.height
+    return entities.MediaSize(width=width, height=height, size=f"{width}x{height}", aspect=round(width / height, 6))
 
 
 class Renderer:
@@ -221,6 +227,21 @@ class Renderer:
         """Return how far a member has read a list."""
         return entities.Marker(
             last_read_id=str(marker.last_read_id), version=marker.version, updated_at=iso_time(marker.updated_at_ms)
+        )
+
+    def media(self, media: media_pb2.Media) -> entities.MediaAttachment:
+        """Return a picture."""
+        address = f"{self._base}/media/{media.id}"
+        focus = entities.MediaFocus(x=media.focus.x, y=media.focus.y) if media.HasField("focus") else None
+        return entities.MediaAttachment(
+            id=str(media.id),
+            url=f"{address}/original-{media.token}.{media.extension}",
+            preview_url=f"{address}/preview-{media.token}.{media.extension}",
+            meta=entities.MediaMeta(
+                original=_media_size(media.original), small=_media_size(media.preview), focus=focus
+            ),
+            description=media.description or None,
+            blurhash=media.blurhash or None,
         )
 
     def relationship(self, relationship: social_graph_pb2.Relationship) -> entities.Relationship:

@@ -25,6 +25,12 @@ from services.gateway.parameters import NoParameters, Reader
 from services.gateway.scopes import SCOPES
 
 DEADLINE_SECONDS = 10
+UPLOAD_SECONDS = 150
+"""A file of 8 MiB arrives in a minute over 1 Mbit/s, and is then worked on."""
+MAX_UPLOADS = 32
+"""So many files may arrive at once at a route; each takes up to 8 MiB of memory."""
+FILE = "file"
+"""The name that clients give to what they upload."""
 
 # Any, because each handler has a struct of its own, which the route names again as `params`.
 Handler = Callable[[Call[Any]], Awaitable[Response]]
@@ -59,6 +65,9 @@ class Route:
     """Other answers that are no common errors: code → type of the JSON, or None."""
     media_type: str = "text/html"
     """What is answered where `response` is None; empty for nothing."""
+
+    takes_file: bool = False
+    """A file can be uploaded to it: it takes larger multipart bodies, for longer."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Open) and self.policy not in SCOPES:
@@ -127,6 +136,7 @@ class Endpoint:
         self._reader = Reader(route.params)
         self._limits = route.held_to()
         self._is_paged = any(field.encode_name == "max_id" for field in msgspec.structs.fields(route.params))
+        self._uploads = 0
 
     async def __call__(self, request: Request) -> Response:
         """Answer within the deadline; whatever fails becomes an answer too."""
@@ -137,7 +147,7 @@ class Endpoint:
 
     async def _respond(self, request: Request, standing: Standing) -> Response:
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(UPLOAD_SECONDS if self._route.takes_file else DEADLINE_SECONDS):
                 return await self._answer(request, standing)
         except KodamaError as error:
             return self._fail(error, request)
@@ -168,8 +178,21 @@ class Endpoint:
             idempotency_key.set(
                 request.headers.get("idempotency-key", "")
             )  # a request is answered in a task of its own
+        if self._route.takes_file:
+            return await self._take_file(caller, request)
         params = self._reader.read(await bodies.read_values(request))
         return await self._route.handler(Call(self._gateway, caller, params, request))
+
+    async def _take_file(self, caller: Caller, request: Request) -> Response:
+        if self._uploads >= MAX_UPLOADS:
+            raise Unavailable("Too many files are uploaded at the moment; please try again soon.")
+        self._uploads += 1
+        try:
+            async with bodies.read_upload(request) as (values, files):
+                call = Call(self._gateway, caller, self._reader.read(values), request, files.get(FILE))
+                return await self._route.handler(call)
+        finally:
+            self._uploads -= 1
 
     def _fail(self, error: KodamaError, request: Request) -> Response:
         if type(error) is KodamaError:

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("chassis", "services", "deploy")
 CALLING = ROOT / "services/gateway/calling.py"
-CALLERS = frozenset({"call", "call_stream"})
+CALLERS = frozenset({"call", "call_stream", "call_with_stream"})
 
 EXCEPTIONS = {
     ("services/cli/health_command.py", "stub.Check"): "an unsigned probe, as any supervisor sends it; with a timeout",

@@ -30,11 +30,14 @@ class StatusLimits(Entity, kw_only=True):
 
 
 class MediaLimits(Entity, kw_only=True):
-    """What media can be; none are taken yet."""
+    """What media can be: pictures; of an animation the first frame is kept."""
 
-    supported_mime_types: list[str] = msgspec.field(default_factory=list)
-    image_size_limit: int = 0
-    image_matrix_limit: int = 0
+    supported_mime_types: list[str] = msgspec.field(
+        default_factory=lambda: ["image/jpeg", "image/png", "image/webp", "image/gif"]
+    )
+    description_limit: int = 1500
+    image_size_limit: int = 8 * 1024 * 1024
+    image_matrix_limit: int = 40_000_000
     video_size_limit: int = 0
     video_frame_rate_limit: int = 0
     video_matrix_limit: int = 0

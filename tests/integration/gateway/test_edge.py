@@ -60,6 +60,7 @@ async def test_services_that_are_away_are_a_503(settings: Settings, running: Run
             assert health.status_code == 503
             assert {name for name, state in health.json()["services"].items() if state != "serving"} == {
                 "blog",
+                "media",
                 "timeline",
             }
             [hana] = await network.sign_up("hana")

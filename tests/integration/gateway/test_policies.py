@@ -11,7 +11,12 @@ GUARDED = [route for route in TABLE if route.policy is not Open.PUBLIC]
 
 
 def path_of(route: Route) -> str:
-    return route.path.replace("{id}", "5").replace("{handle}", "nobody").replace("{hashtag}", "none")
+    return (
+        route.path.replace("{id}", "5")
+        .replace("{handle}", "nobody")
+        .replace("{hashtag}", "none")
+        .replace("{name}", "none")
+    )
 
 
 async def ask(http: httpx.AsyncClient, route: Route, *, suffix: str = "", **headers: str) -> httpx.Response:

@@ -126,6 +126,14 @@ async def test_friend_requests_and_searches(limited_settings: Settings, members:
         await use_up(lambda: bob.get("/api/v2/suggestions"))
 
 
+async def test_pictures(limited_settings: Settings, members: list[str]) -> None:
+    async with limiting(limited_settings, limit_media=f"{SOME}/minute") as network:
+        ann, bob = sign_in(network, members)
+        await use_up(lambda: ann.post("/api/v2/media"))
+        assert (await ann.get("/api/v1/media/5")).status_code == 404
+        assert (await bob.post("/api/v2/media")).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("limit", "path"),
     [

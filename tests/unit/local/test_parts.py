@@ -82,7 +82,7 @@ def test_other_commands_find_the_network(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.run.mkdir()
     assert find_network(state) is None
-    ports = dict.fromkeys(("gateway", "account", "social_graph", "status", "blog", "timeline"), 7)
+    ports = dict.fromkeys(("gateway", "account", "social_graph", "media", "status", "blog", "timeline"), 7)
     environment = network_environment(ports, database_url="postgresql://a=b", broker_url="amqp://", secret="s" * 64)
     publish(state, environment)
     assert find_network(state) == environment
