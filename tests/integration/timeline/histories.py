@@ -3,8 +3,9 @@
 import random
 from collections.abc import Callable
 
-from tests.integration.timeline import mutants
+from tests.integration.timeline import mutants, relay_mutants
 from tests.integration.timeline.machine import Machine
+from tests.integration.timeline.parts import Mutant
 
 History = Callable[[Machine], None]
 READER, AUTHOR, STRANGER = 0, 1, 3
@@ -182,7 +183,7 @@ def fill_after_promise(machine: Machine) -> None:
     _check(machine, STRANGER)
 
 
-HISTORIES: dict[type[mutants.Mutant], History] = {
+HISTORIES: dict[type[Mutant], History] = {
     mutants.FanOutWithCachedFriends: cached_friends,
     mutants.PurgeRacesRefriending: careless_purge,
     mutants.NoBackfill: no_backfill,
@@ -193,9 +194,9 @@ HISTORIES: dict[type[mutants.Mutant], History] = {
     mutants.SleeperTrusted: trusted_sleeper,
     mutants.NoOpenWork: no_open_work,
     mutants.HeavyAuthorsForgotten: forgotten_heavy_author,
-    mutants.RelayWithIdCursor: id_cursor,
-    mutants.RelayWithoutLeases: no_leases,
-    mutants.RelayWithoutConfirms: no_confirms,
+    relay_mutants.RelayWithIdCursor: id_cursor,
+    relay_mutants.RelayWithoutLeases: no_leases,
+    relay_mutants.RelayWithoutConfirms: no_confirms,
     mutants.MarkerWithoutEntries: marker_without_entries,
     mutants.NoMarker: no_marker,
     mutants.BackfillFromReplica: no_backfill,

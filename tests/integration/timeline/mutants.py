@@ -2,20 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from typing import cast
 
-import celery
 import numpy as np
-import psycopg
 
-from chassis import ledger
 from chassis.database import Pool, transaction
 from chassis.ids import created_at_ms
 from chassis.paging import Page
-from chassis.publisher import Publisher, PublishError
-from chassis.relay import make_batches, to_message
-from chassis.settings import Settings
 from services.timeline import store
 from services.timeline.activation import Activation
 from services.timeline.clients import Clients, Friends, Publications
@@ -23,15 +15,10 @@ from services.timeline.domain import Entry, Home
 from services.timeline.fan_out import FanOut
 from services.timeline.rows import Ids, keep_accounts, make_rows
 from services.timeline.upkeep import Upkeep
-from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Parts
+from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Mutant
+from tests.integration.timeline.relay_mutants import RelayWithIdCursor, RelayWithoutConfirms, RelayWithoutLeases
 
 REPLICA_LAG_MS = 5000
-
-
-class Mutant(Parts):
-    """Nobody has too many friends here, so that everything is pushed."""
-
-    max_pushed_friends = 1000
 
 
 class CachedFriends(Friends):
@@ -199,60 +186,6 @@ class HeavyAuthorsForgotten(Mutant):
 
         made._read_pushed = forgetful  # type: ignore[method-assign]  # a fault, put in from outside
         return made
-
-
-class RelayWithIdCursor(Mutant):
-    """The relay takes what is new by `id > last`, though ids commit out of order."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-
-    def relay_due(
-        self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
-    ) -> int:
-        with conn.transaction():
-            rows = conn.execute(
-                "SELECT id, task, payload, attempts FROM ledger"
-                " WHERE id > %s OR (published_at IS NOT NULL AND due_at <= now()) ORDER BY id",
-                (self._last.get(producer, 0),),
-            ).fetchall()
-            publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
-            ledger.mark_published(conn, [row[0] for row in rows], lease_seconds=settings.relay_lease_seconds)
-        self._last[producer] = max([self._last.get(producer, 0), *(row[0] for row in rows)])
-        return len(rows)
-
-
-class RelayWithoutLeases(Mutant):
-    """What was published once is never published again, whatever becomes of it."""
-
-    def relay_due(
-        self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
-    ) -> int:
-        conn.execute("UPDATE ledger SET due_at = 'infinity' WHERE published_at IS NOT NULL")
-        return super().relay_due(conn, publisher, app, producer, settings)
-
-
-class UnconfirmedPublisher:
-    """A fault: whether the broker has confirmed is not asked."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-
-    def publish(self, messages) -> None:  # type: ignore[no-untyped-def]  # a fault, put in from outside
-        with suppress(PublishError):
-            self._publisher.publish(messages)
-
-
-class RelayWithoutConfirms(RelayWithoutLeases):
-    """Rows are struck once they are sent, as where the broker is believed to keep everything."""
-
-    def relay_due(
-        self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
-    ) -> int:
-        told = cast(Publisher, UnconfirmedPublisher(publisher))
-        sent = super().relay_due(conn, told, app, producer, settings)
-        conn.execute("DELETE FROM ledger WHERE published_at IS NOT NULL")
-        return sent
 
 
 class HastyFanOut(FanOut):

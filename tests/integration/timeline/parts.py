@@ -74,3 +74,9 @@ class Parts:
     """A fault: the ledger's rows go before the work is done, and the worker can die in between."""
     raises_floor = True
     """Else a fault: old entries go, and readers are not told."""
+
+
+class Mutant(Parts):
+    """Nobody has too many friends here, so that everything is pushed."""
+
+    max_pushed_friends = 1000

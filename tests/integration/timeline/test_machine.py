@@ -12,7 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from chassis.settings import Settings
 from tests.integration.timeline.histories import HISTORIES
 from tests.integration.timeline.machine import STEPS, Machine, NeverDone, NotTheTruth, WorkFailed, Wrong
-from tests.integration.timeline.mutants import MUTANTS, Mutant, NoMarker, RelayWithIdCursor, RelayWithoutLeases
+from tests.integration.timeline.mutants import MUTANTS, NoMarker
+from tests.integration.timeline.parts import Mutant
+from tests.integration.timeline.relay_mutants import RelayWithIdCursor, RelayWithoutLeases
 from tests.integration.timeline.stage import Stage
 
 EXAMPLES = int(os.environ.get("KODAMA_MACHINE_EXAMPLES", "25"))
