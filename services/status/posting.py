@@ -1,12 +1,14 @@
 """Use case: post and delete statuses."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
 from chassis.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, NotFound
 from chassis.idempotency import Write
 from chassis.ledger import Bell
-from services.status import store
+from services.status import posting_store, store
 from services.status.clients import Accounts
 from services.status.domain import NewStatus, Status, check_mentions
 from services.status.reading import Reading
@@ -24,6 +26,7 @@ class Posting:
         self._accounts = accounts
         self._reading = reading
         self._domain = domain
+        self._posts = Coalescer(self._insert_all)
 
     async def post(self, new: NewStatus) -> Status:
         """Post a status, or return what the same idempotency key has posted.
@@ -33,11 +36,11 @@ class Posting:
         is posting.
         """
         addressed = await self._address(new)
+        status = await self._insert(addressed) if addressed is not None else None
+        if status is not None:
+            self._bell.ring()
+            return status
         async with connection(self._pool) as conn:
-            status = await store.insert_status(conn, addressed) if addressed is not None else None
-            if status is not None:
-                self._bell.ring()
-                return status
             claim = await store.find_claim(conn, new.account_id, new.request_id) if new.request_id else None
             if claim is None and (addressed is None or not new.request_id):
                 raise NotFound("There is no such status to reply to.", resource="status", field="in_reply_to_id")
@@ -49,6 +52,17 @@ class Posting:
         if not posted:
             raise FailedPrecondition("The status that this idempotency key posted has been deleted.")
         return posted[0]
+
+    async def _insert(self, new: NewStatus) -> Status | None:
+        """Insert a status; those that are posted at the same time are one statement and one flush of the log, replies excepted."""
+        if not new.in_reply_to_id:
+            return await self._posts.get(new)
+        async with connection(self._pool) as conn:
+            return await store.insert_status(conn, new)
+
+    async def _insert_all(self, posts: Sequence[NewStatus]) -> list[Status | None]:
+        async with connection(self._pool) as conn:
+            return await posting_store.insert_statuses(conn, posts)
 
     async def _address(self, new: NewStatus) -> NewStatus | None:
         """Return a status with whom it mentions and replies to; None where there is nothing that its author could reply to."""

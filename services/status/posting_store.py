@@ -1,0 +1,87 @@
+"""The SQL text that posts many statuses at once."""
+
+from collections.abc import Sequence
+
+from psycopg.types.json import Jsonb
+
+from chassis import topology
+from chassis.database import Connection
+from chassis.ids import Kind
+from services.status.domain import NewStatus, Status, Visibility
+
+
+async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[Status | None]:
+    """Insert statuses that reply to nothing, their idempotency keys and their work in one statement, all or none of them.
+
+    None in the place of one whose key was used within a day, is just being used, or is used by another before it in the list. It says
+    of each what `store.insert_status` says of one.
+    """
+    cursor = await conn.execute(
+        """
+        WITH asked AS (
+            SELECT * FROM jsonb_to_recordset(%(posts)s) AS asked(
+                number integer, account_id bigint, request_id text, fingerprint text, text text, visibility smallint,
+                mentioned_ids bigint[], mentioned_handles text[], notified bigint[]
+            )
+        ),
+        made AS MATERIALIZED (
+            SELECT *, next_id(%(kind)s) AS id FROM (
+                SELECT DISTINCT ON (account_id, request_id, CASE WHEN request_id = '' THEN number END) * FROM asked
+                ORDER BY account_id, request_id, CASE WHEN request_id = '' THEN number END, number
+            ) AS first
+            WHERE request_id = '' OR try_claim(account_id, request_id)
+        ),
+        claimed AS (
+            INSERT INTO claims AS k (account_id, request_id, fingerprint, made_id)
+            SELECT account_id, request_id, decode(fingerprint, 'hex'), id FROM made WHERE request_id <> ''
+            ON CONFLICT (account_id, request_id) DO UPDATE
+            SET fingerprint = excluded.fingerprint, answer = NULL, made_id = excluded.made_id, created_at = now()
+            WHERE k.created_at < now() - interval '1 day'
+            RETURNING made_id
+        ),
+        posted AS (
+            INSERT INTO statuses (account_id, id, text, visibility, mentioned_ids, mentioned_handles)
+            SELECT account_id, id, text, visibility, mentioned_ids, mentioned_handles FROM made
+            WHERE request_id = '' OR id IN (SELECT made_id FROM claimed)
+            RETURNING id
+        ),
+        work AS (
+            INSERT INTO ledger (task, queue, payload)
+            SELECT t.task, t.queue, jsonb_build_object('entry_id', made.id, 'author_id', made.account_id)
+            FROM posted JOIN made USING (id), unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+            WHERE made.visibility <> %(direct)s
+        ),
+        notices AS (
+            INSERT INTO ledger (task, queue, payload)
+            SELECT t.task, t.queue, jsonb_build_object(
+                'account_id', notified.id, 'from_id', made.account_id, 'status_id', made.id
+            )
+            FROM posted JOIN made USING (id), unnest(made.notified) AS notified(id),
+                unnest(%(notice_tasks)s::text[], %(notice_queues)s::text[]) AS t(task, queue)
+        )
+        SELECT made.number, made.id FROM posted JOIN made USING (id)
+        """,
+        {
+            "kind": Kind.STATUS.value,
+            "direct": Visibility.DIRECT.value,
+            "posts": Jsonb([_as_json(number, post) for number, post in enumerate(posts)]),
+            **topology.tasks_of("status.published"),
+            **{f"notice_{name}": values for name, values in topology.tasks_of("status.mentioned").items()},
+        },
+    )
+    ids: dict[int, int] = dict(await cursor.fetchall())
+    return [post.as_posted(ids[number]) if number in ids else None for number, post in enumerate(posts)]
+
+
+def _as_json(number: int, post: NewStatus) -> dict[str, object]:
+    return {
+        "number": number,
+        "account_id": post.account_id,
+        "request_id": post.request_id,
+        "fingerprint": post.fingerprint.hex(),
+        "text": post.text,
+        "visibility": post.visibility.value,
+        "mentioned_ids": list(post.mentioned.values()),
+        "mentioned_handles": list(post.mentioned),
+        "notified": post.notified,
+    }

@@ -1,0 +1,116 @@
+"""Statuses that are posted at the same time are one statement, and each is posted as if it were alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from chassis.database import Pool, connection, make_pool
+from chassis.settings import Settings
+from services.status import posting_store, store
+from services.status.domain import NewStatus, Status, Visibility
+
+AUTHOR, OTHER = 5, 6
+TABLES = ("statuses", "claims", "ledger")
+
+
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    async with make_pool(settings.service_database_url("status"), size=4, application="test") as opened:
+        yield opened
+
+
+def new(text: str, key: str = "", *, author: int = AUTHOR, visibility: Visibility = Visibility.PUBLIC) -> NewStatus:
+    return NewStatus(author, text, visibility, key)
+
+
+async def post(pool: Pool, *posts: NewStatus) -> list[Status | None]:
+    async with connection(pool) as conn:
+        return await posting_store.insert_statuses(conn, posts)
+
+
+async def rows(pool: Pool, table: str) -> list[dict[str, object]]:
+    async with connection(pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(psycopg.sql.SQL("SELECT * FROM {}").format(psycopg.sql.Identifier(table)))
+        return await cursor.fetchall()
+
+
+async def test_many_are_posted_as_one_would_be(pool: Pool) -> None:
+    """What the statement for many leaves behind is what the one for a single status does, row for row."""
+    posts = [
+        new("public"),
+        new("with a key", "k1"),
+        new("for friends", visibility=Visibility.FRIENDS),
+        new("日本語 \\ ' \" {}, 👨‍👩‍👧", "k2", author=OTHER),
+        replace(new("@hana @ken", "k3"), mentioned={"hana": 8, "ken": 9}),
+        replace(new("@hana", visibility=Visibility.DIRECT), mentioned={"hana": 8}),
+    ]
+    left: list[dict[str, list[str]]] = []
+    for together in (True, False):
+        if together:
+            posted = await post(pool, *posts)
+        else:
+            async with connection(pool) as conn:
+                posted = [await store.insert_status(conn, each) for each in posts]
+        assert [each and replace(each, id=0) for each in posted] == [each.as_posted(0) for each in posts]
+        names = {str(each.id): f"post {number}" for number, each in enumerate(posted) if each}
+        left.append({table: _bare(await rows(pool, table), names) for table in TABLES})
+        async with connection(pool) as conn:
+            for table in TABLES:
+                await conn.execute(psycopg.sql.SQL("DELETE FROM {}").format(psycopg.sql.Identifier(table)))
+    assert left[0] == left[1]
+    assert len(left[0]["ledger"]) == 5 + 3  # all but the direct one to friends' homes, and who is mentioned hears of it
+
+
+def _bare(found: list[dict[str, object]], names: dict[str, str]) -> list[str]:
+    """Rows without what differs from run to run."""
+    bare = []
+    for row in found:
+        kept = {name: value for name, value in row.items() if not name.endswith("_at")}
+        if "task" in row:
+            del kept["id"]
+        text = str(kept)
+        for an_id, name in names.items():
+            text = text.replace(an_id, name)
+        bare.append(text)
+    return sorted(bare)
+
+
+async def test_the_same_key_twice_in_one_statement_posts_once(pool: Pool) -> None:
+    first, second, third = await post(pool, new("a", "k"), new("a", "k"), new("a", "k", author=OTHER))
+    assert first is not None
+    assert second is None
+    assert third is not None
+    assert await post(pool, new("a", "k"), new("b")) != [None, None]
+    assert len(await rows(pool, "statuses")) == 3
+
+
+async def test_without_keys_the_same_text_is_posted_as_often_as_it_is_asked(pool: Pool) -> None:
+    posted = [each for each in await post(pool, *[new("echo")] * 5) if each]
+    assert len({each.id for each in posted}) == 5
+
+
+async def test_a_key_that_is_just_being_used_by_another_is_left_out(pool: Pool) -> None:
+    async with pool.connection() as holder, holder.transaction():
+        await holder.execute("SELECT try_claim(%s, %s)", (AUTHOR, "held"))
+        refused, posted = await post(pool, new("a", "held"), new("b", "free"))
+    assert refused is None
+    assert posted is not None
+    [again] = await post(pool, new("a", "held"))
+    assert again is not None
+
+
+async def test_statements_that_post_under_the_same_keys_never_post_twice(pool: Pool) -> None:
+    posts = [new(f"status {number}", f"key {number}") for number in range(40)]
+    answers = await asyncio.gather(*(post(pool, *order) for order in (posts, posts[::-1], posts[20:] + posts[:20])))
+    assert sum(each is not None for answer in answers for each in answer) == len(posts)
+    assert len(await rows(pool, "statuses")) == len(posts)
+
+
+async def test_one_that_breaks_the_statement_leaves_nothing_of_the_others(pool: Pool) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await post(pool, new("fine"), new("x" * 2000))
+    assert [await rows(pool, table) for table in TABLES] == [[], [], []]
