@@ -1,10 +1,12 @@
 """Wiring: `python -m services.gateway` serves HTTP."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.applications import Starlette
 
 from chassis.logs import configure_logging
 from chassis.settings import Settings, load_settings
@@ -14,10 +16,15 @@ from services.gateway.connection import BoundedConnection
 
 KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 4000
+MAX_SOCKET_MESSAGE_BYTES = 4096
+SOCKET_PING_SECONDS = 20.0
 
 
 class Server(uvicorn.Server):
-    """Ends with exit code 0 when it is told to, as every process of the network does; uvicorn would end by the signal."""
+    """Ends with exit code 0 when it is told to, as every process of the network does; uvicorn would end by the signal.
+
+    Streams are ended first: nobody else would, and it would wait for them.
+    """
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -25,6 +32,13 @@ class Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_exit)
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then everything."""
+        app = self.config.app
+        assert isinstance(app, Starlette)
+        app.state.hub.close_all("The gateway stops; please connect again.")
+        await super().shutdown(sockets)
 
 
 def server_config(settings: Settings) -> uvicorn.Config:
@@ -36,7 +50,11 @@ def server_config(settings: Settings) -> uvicorn.Config:
         port=int(port),
         loop="uvloop",
         http=BoundedConnection,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=MAX_SOCKET_MESSAGE_BYTES,
+        ws_ping_interval=SOCKET_PING_SECONDS,
+        ws_ping_timeout=SOCKET_PING_SECONDS,
+        ws_per_message_deflate=False,  # it takes a client's window of memory per socket
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -15,19 +15,22 @@ from services.gateway.context import make_gateway
 from services.gateway.errors import plain_error
 from services.gateway.middleware import ApiCors, Edge
 from services.gateway.routes import TABLE
+from services.gateway.routes.streaming import web_socket_routes
 from services.gateway.routing import make_routes
 
 
 def build_app(settings: Settings, clients: Clients) -> Starlette:
     """Return the application. It opens the clients' channels when it starts and closes them when it ends."""
 
+    gateway = make_gateway(settings, clients)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with clients:
+        async with clients, gateway.hub:
             yield
 
     app = Starlette(
-        routes=make_routes(TABLE, make_gateway(settings, clients)),
+        routes=[*make_routes(TABLE, gateway), *web_socket_routes(gateway)],
         middleware=[
             Middleware(Edge, is_https=settings.base_url().startswith("https://")),
             Middleware(ApiCors),
@@ -37,6 +40,7 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
     )
     # Both forms of each path are routes of their own; a redirect would turn a POST into a GET.
     app.router.redirect_slashes = False
+    app.state.hub = gateway.hub
     return app
 
 

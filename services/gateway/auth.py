@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kodama.account.v1.account_pb2 import TokenInfo
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from chassis.coalescing import Loader
 from chassis.errors import PermissionDenied, Unauthenticated
@@ -90,11 +90,16 @@ def _key(access_token: str) -> bytes:
     return hashlib.sha256(access_token.encode()).digest()
 
 
-async def authorize(request: Request, policy: Policy, tokens: Tokens) -> Caller:
-    """Return who calls. Raises Unauthenticated or PermissionDenied where the policy does not let them in."""
+async def authorize(request: Request, policy: Policy, tokens: Tokens, *, in_query: bool = False) -> Caller:
+    """Return who calls; `in_query`: the token may be a parameter of the query string.
+
+    Raises Unauthenticated or PermissionDenied where the policy does not let them in.
+    """
     if policy is Open.PUBLIC:
         return ANYBODY
-    token = bearer_token(request)
+    token = (request.query_params.get("access_token", "")[:MAX_TOKEN_LENGTH] if in_query else "") or bearer_token(
+        request
+    )
     try:
         verified = await tokens.caller(token)
     except Unauthenticated as error:
@@ -112,7 +117,7 @@ def require_scope(verified: Caller, scope: str) -> None:
         raise PermissionDenied(f"This is outside the token's scopes; it needs {scope}.", scope=scope)
 
 
-def bearer_token(request: Request) -> str:
+def bearer_token(request: HTTPConnection) -> str:
     """Return the bearer token of a request. Raises Unauthenticated where there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()

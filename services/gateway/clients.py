@@ -57,7 +57,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
     ),
     "kodama.media.v1.MediaService": ("BatchGetMedia", "UpdateMedia"),
     "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
-    "kodama.timeline.v1.TimelineService": ("ListHomeEntries",),
+    "kodama.timeline.v1.TimelineService": ("ListHomeEntries", "FilterHomeEntries"),
     "kodama.timeline.v1.NotificationService": (
         *("ListNotifications", "GetNotification", "CountUnreadNotifications", "ListMarkers"),
         *("DismissNotification", "ClearNotifications"),
@@ -276,3 +276,8 @@ class Clients(GraphCalls, StatusCalls, MediaCalls):
         """Return a page of a member's home timeline, newest first, and how late the fan-out is."""
         request = timeline_service_pb2.ListHomeEntriesRequest(account_id=account_id, window=window)
         return await self._read(self._timeline.ListHomeEntries, request)
+
+    async def filter_home(self, account_id: int, entry_ids: Iterable[int]) -> set[int]:
+        """Return which of these entries may stand on a member's home timeline now."""
+        request = timeline_service_pb2.FilterHomeEntriesRequest(account_id=account_id, entry_ids=sorted(set(entry_ids)))
+        return set((await self._read(self._timeline.FilterHomeEntries, request)).entry_ids)

@@ -14,6 +14,7 @@ from services.gateway.limiting import Limiter
 from services.gateway.parameters import Params, parse_handle, parse_id
 from services.gateway.rendering import Renderer
 from services.gateway.size import NetworkSize
+from services.gateway.streaming.hub import Hub
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Gateway:
     hydration: Hydration
     size: NetworkSize
     limiter: Limiter
+    hub: Hub
 
     @property
     def base_url(self) -> str:
@@ -37,14 +39,16 @@ class Gateway:
 def make_gateway(settings: Settings, clients: Clients) -> Gateway:
     """Wire the parts together."""
     renderer = Renderer(settings.base_url())
+    hydration = Hydration(clients, renderer)
     return Gateway(
         settings,
         clients,
         Tokens(clients.verify_tokens),
         renderer,
-        Hydration(clients, renderer),
+        hydration,
         NetworkSize(clients),
         Limiter(settings),
+        Hub(clients, hydration, settings.broker_url),
     )
 
 

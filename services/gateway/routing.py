@@ -63,6 +63,8 @@ class Route:
     """The code of the answer that `response` describes."""
     answers: Mapping[int, Any] = field(default_factory=dict)
     """Other answers that are no common errors: code → type of the JSON, or None."""
+    takes_query_token: bool = False
+    """The token can be a parameter, access_token: for streams, to which browsers can send no headers."""
     media_type: str = "text/html"
     """What is answered where `response` is None; empty for nothing."""
 
@@ -163,7 +165,9 @@ class Endpoint:
         """Return who calls, having counted the call; who is refused is counted by address."""
         limiter = self._gateway.limiter
         try:
-            caller = await authorize(request, self._route.policy, self._gateway.tokens)
+            caller = await authorize(
+                request, self._route.policy, self._gateway.tokens, in_query=self._route.takes_query_token
+            )
         except (Unauthenticated, PermissionDenied):
             limiter.count(request, ANYBODY, self._limits, standing)
             raise

@@ -8,6 +8,7 @@ from psycopg.errors import CheckViolation, UniqueViolation
 
 from chassis.database import Connection, Pool, transaction
 from services.timeline import store
+from services.timeline.announcing import SILENT, Announcer
 from services.timeline.clients import Friends, Publications
 from services.timeline.domain import Entry
 from services.timeline.rows import Ids, keep_accounts, make_rows
@@ -20,8 +21,16 @@ class FanOut:
     """Delivers micro-batches of posts."""
 
     def __init__(
-        self, pool: Pool, publications: Publications, friends: Friends, *, dormant_days: int, max_pushed_friends: int
+        self,
+        pool: Pool,
+        publications: Publications,
+        friends: Friends,
+        *,
+        dormant_days: int,
+        max_pushed_friends: int,
+        announcer: Announcer = SILENT,
     ) -> None:
+        self._announcer = announcer
         self._pool = pool
         self._publications = publications
         self._friends = friends
@@ -44,6 +53,8 @@ class FanOut:
         written = 0
         for part in _parts(pushed, friends):
             written += await self._deliver_part(part, friends)
+        # After the commits. All friends, pulled authors' too: who has a stream open is for the gateways to know.
+        self._announcer.announce_posts(published, friends)
         return written
 
     async def _deliver_part(self, entries: Sequence[Entry], friends: dict[int, Ids]) -> int:

@@ -60,6 +60,10 @@ class HomeReading:
             scan = _beyond(scan, scanned)
         return [shown[entry_id] for entry_id in take_page(list(shown), page)]
 
+    async def filter(self, account_id: int, entry_ids: Sequence[int]) -> set[int]:
+        """Return which of these entries may stand on a member's home timeline now. Raises as `page`."""
+        return await self._publications.on_home(account_id, entry_ids)
+
     async def _candidates(self, account_id: int, page: Page, open_work: OpenWork) -> dict[int, Entry]:
         """Return at least everything that could be on this page, by id; what may not be shown is still among it."""
         pulled_always = [account_id, *open_work.backfills.get(account_id, ())]

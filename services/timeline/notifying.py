@@ -6,6 +6,7 @@ from dataclasses import astuple
 
 from chassis.database import Pool, transaction
 from services.timeline import notification_store as store
+from services.timeline.announcing import SILENT, Announcer
 from services.timeline.clients import Readers
 from services.timeline.domain import Cause, NewNotification, to_notification
 
@@ -15,7 +16,8 @@ MAX_CONCURRENT_READERS = 8
 class Notifying:
     """Makes notifications out of what events say, as far as committed state bears it out."""
 
-    def __init__(self, pool: Pool, readers: Readers) -> None:
+    def __init__(self, pool: Pool, readers: Readers, announcer: Announcer = SILENT) -> None:
+        self._announcer = announcer
         self._pool = pool
         self._readers = readers
         self._turns = asyncio.Semaphore(MAX_CONCURRENT_READERS)
@@ -38,6 +40,7 @@ class Notifying:
             told = await store.insert_notifications(conn, list(distinct.values()))
             if told:
                 await store.trim_notifications(conn, list(told))
+        self._announcer.announce_notifications(told)
         return told
 
     async def _confirm(self, account_id: int, causes: Sequence[Cause]) -> list[NewNotification]:

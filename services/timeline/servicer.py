@@ -11,7 +11,7 @@ from chassis import caller
 from chassis.errors import InvalidField, NotFound
 from chassis.ids import kind_of
 from chassis.paging import page_of
-from chassis.rpc import Service, method_names
+from chassis.rpc import Service, method_names, require_batch
 from services.timeline.checking import Checking
 from services.timeline.domain import Entry
 from services.timeline.explaining import Explaining
@@ -50,6 +50,14 @@ class TimelineServicer(timeline_service_pb2_grpc.TimelineServiceServicer):
         return pb.ListHomeEntriesResponse(
             entries=[_to_proto(entry) for entry in entries], lag_ms=self._use.open_work.lag_ms()
         )
+
+    async def FilterHomeEntries(
+        self, request: pb.FilterHomeEntriesRequest, context: Context
+    ) -> pb.FilterHomeEntriesResponse:
+        """Return which entries may stand on a home timeline."""
+        require_batch("entry_ids", request.entry_ids, MAX_PAGE)
+        shown = await self._use.reading.filter(_member(request.account_id), list(request.entry_ids))
+        return pb.FilterHomeEntriesResponse(entry_ids=shown)
 
     async def ExplainHome(self, request: pb.ExplainHomeRequest, context: Context) -> pb.ExplainHomeResponse:
         """Say what is pushed, pulled and open."""
@@ -121,6 +129,7 @@ def timeline_service(servicer: TimelineServicer) -> Service:
         add=lambda server: timeline_service_pb2_grpc.add_TimelineServiceServicer_to_server(servicer, server),
         callers={
             "ListHomeEntries": frozenset({caller.GATEWAY}),
+            "FilterHomeEntries": frozenset({caller.GATEWAY}),
             "ExplainHome": operator,
             "ListHomes": operator,
             "VerifyHome": operator,

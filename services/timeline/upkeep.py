@@ -7,6 +7,7 @@ from chassis.ids import first_id_at
 from chassis.paging import Page
 from services.timeline import store
 from services.timeline.activation import have_filled
+from services.timeline.announcing import SILENT, Announcer
 from services.timeline.clients import Friends, Publications
 from services.timeline.domain import lowest_complete
 from services.timeline.rows import rows_for
@@ -19,7 +20,16 @@ FILL_ENTRIES = 400
 class Upkeep:
     """Backfill, fill, rebase, purge and retract."""
 
-    def __init__(self, pool: Pool, publications: Publications, friends: Friends, *, dormant_days: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        publications: Publications,
+        friends: Friends,
+        *,
+        dormant_days: int,
+        announcer: Announcer = SILENT,
+    ) -> None:
+        self._announcer = announcer
         self._pool = pool
         self._publications = publications
         self._friends = friends
@@ -93,3 +103,4 @@ class Upkeep:
         if friends:
             async with connection(self._pool) as conn:
                 await store.delete_entries(conn, entry_id, friends)
+        self._announcer.announce_deletion(entry_id, [*friends, author_id])

@@ -16,6 +16,7 @@ from services.gateway.routes import (
     profiles,
     search,
     statuses,
+    streaming,
     suggestions,
     timelines,
 )
@@ -35,6 +36,7 @@ TABLE: tuple[Route, ...] = documentation.Documentation(
         *timelines.ROUTES,
         *media.ROUTES,
         *notifications.ROUTES,
+        *streaming.ROUTES,
         *blogs.ROUTES,
         *suggestions.ROUTES,
         *absent.ROUTES,

@@ -5,6 +5,7 @@ import httpx
 from services.gateway.auth import Open
 from services.gateway.routes import TABLE
 from services.gateway.routing import Route
+from services.gateway.streaming.server_sent import MEDIA_TYPE
 from tests.integration.gateway.conftest import Network
 
 GUARDED = [route for route in TABLE if route.policy is not Open.PUBLIC]
@@ -20,7 +21,11 @@ def path_of(route: Route) -> str:
 
 
 async def ask(http: httpx.AsyncClient, route: Route, *, suffix: str = "", **headers: str) -> httpx.Response:
-    return await http.request(route.method, path_of(route) + suffix, headers=headers)
+    answer = await http.send(http.build_request(route.method, path_of(route) + suffix, headers=headers), stream=True)
+    if not answer.headers["content-type"].startswith(MEDIA_TYPE):  # a stream has no end
+        await answer.aread()
+    await answer.aclose()
+    return answer
 
 
 async def test_nothing_without_a_token(shared_network: Network) -> None:

@@ -76,6 +76,57 @@ class ListHomeEntriesResponse(_message.Message):
 Global___ListHomeEntriesResponse: _TypeAlias = ListHomeEntriesResponse  # noqa: Y015
 
 @_typing.final
+class FilterHomeEntriesRequest(_message.Message):
+    """FilterHomeEntriesRequest names entries and whose home timeline it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ENTRY_IDS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    @_builtins.property
+    def entry_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        entry_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "entry_ids", b"entry_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterHomeEntriesRequest: _TypeAlias = FilterHomeEntriesRequest  # noqa: Y015
+
+@_typing.final
+class FilterHomeEntriesResponse(_message.Message):
+    """FilterHomeEntriesResponse holds those that may stand there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entry_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In no order."""
+
+    def __init__(
+        self,
+        *,
+        entry_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_ids", b"entry_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterHomeEntriesResponse: _TypeAlias = FilterHomeEntriesResponse  # noqa: Y015
+
+@_typing.final
 class ExplainHomeRequest(_message.Message):
     """ExplainHomeRequest names a member."""
 

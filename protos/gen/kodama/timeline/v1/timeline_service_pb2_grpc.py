@@ -40,6 +40,11 @@ class TimelineServiceStub(object):
                 request_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesRequest.SerializeToString,
                 response_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesResponse.FromString,
                 _registered_method=True)
+        self.FilterHomeEntries = channel.unary_unary(
+                '/kodama.timeline.v1.TimelineService/FilterHomeEntries',
+                request_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesRequest.SerializeToString,
+                response_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesResponse.FromString,
+                _registered_method=True)
         self.ExplainHome = channel.unary_unary(
                 '/kodama.timeline.v1.TimelineService/ExplainHome',
                 request_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ExplainHomeRequest.SerializeToString,
@@ -74,6 +79,13 @@ class TimelineServiceServicer(object):
     def ListHomeEntries(self, request, context):
         """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
         see now, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FilterHomeEntries(self, request, context):
+        """FilterHomeEntries returns which of these may stand on a member's home timeline now; so a live stream shows what a read would.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,6 +134,11 @@ def add_TimelineServiceServicer_to_server(servicer, server):
                     servicer.ListHomeEntries,
                     request_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesRequest.FromString,
                     response_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesResponse.SerializeToString,
+            ),
+            'FilterHomeEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.FilterHomeEntries,
+                    request_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesRequest.FromString,
+                    response_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesResponse.SerializeToString,
             ),
             'ExplainHome': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainHome,
@@ -177,6 +194,33 @@ class TimelineService(object):
             '/kodama.timeline.v1.TimelineService/ListHomeEntries',
             kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesRequest.SerializeToString,
             kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FilterHomeEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.timeline.v1.TimelineService/FilterHomeEntries',
+            kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesRequest.SerializeToString,
+            kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

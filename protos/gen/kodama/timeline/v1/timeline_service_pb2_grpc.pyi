@@ -37,6 +37,8 @@ class TimelineServiceStub:
     """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
     see now, newest first.
     """
+    FilterHomeEntries: _grpc.UnaryUnaryMultiCallable[_timeline_service_pb2.FilterHomeEntriesRequest, _timeline_service_pb2.FilterHomeEntriesResponse]
+    """FilterHomeEntries returns which of these may stand on a member's home timeline now; so a live stream shows what a read would."""
     ExplainHome: _grpc.UnaryUnaryMultiCallable[_timeline_service_pb2.ExplainHomeRequest, _timeline_service_pb2.ExplainHomeResponse]
     """ExplainHome says what of a member's home timeline is pushed, pulled and open, and why."""
     ListHomes: _grpc.UnaryUnaryMultiCallable[_timeline_service_pb2.ListHomesRequest, _timeline_service_pb2.ListHomesResponse]
@@ -59,6 +61,8 @@ class TimelineServiceAsyncStub(TimelineServiceStub):
     """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
     see now, newest first.
     """
+    FilterHomeEntries: _aio.UnaryUnaryMultiCallable[_timeline_service_pb2.FilterHomeEntriesRequest, _timeline_service_pb2.FilterHomeEntriesResponse]  # type: ignore[assignment]
+    """FilterHomeEntries returns which of these may stand on a member's home timeline now; so a live stream shows what a read would."""
     ExplainHome: _aio.UnaryUnaryMultiCallable[_timeline_service_pb2.ExplainHomeRequest, _timeline_service_pb2.ExplainHomeResponse]  # type: ignore[assignment]
     """ExplainHome says what of a member's home timeline is pushed, pulled and open, and why."""
     ListHomes: _aio.UnaryUnaryMultiCallable[_timeline_service_pb2.ListHomesRequest, _timeline_service_pb2.ListHomesResponse]  # type: ignore[assignment]
@@ -84,6 +88,14 @@ class TimelineServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
         see now, newest first.
         """
+
+    @_abc_1.abstractmethod
+    def FilterHomeEntries(
+        self,
+        request: _timeline_service_pb2.FilterHomeEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timeline_service_pb2.FilterHomeEntriesResponse, _abc.Awaitable[_timeline_service_pb2.FilterHomeEntriesResponse]]:
+        """FilterHomeEntries returns which of these may stand on a member's home timeline now; so a live stream shows what a read would."""
 
     @_abc_1.abstractmethod
     def ExplainHome(

@@ -1,0 +1,50 @@
+"""Events of a stream and how they are written: server-sent events, and messages of a WebSocket."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+Name = Literal["update", "delete", "notification", "gap"]
+StreamName = Literal["user", "user:notification"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a client is told."""
+
+    name: Name
+    id: int
+    """Of the post or the notification."""
+    data: str
+    """JSON on one line."""
+    is_replayed: bool = False
+    made_at: float = field(default_factory=time.monotonic)
+    """When its reader was last allowed to see it; seconds of the monotonic clock."""
+
+
+class Gap(msgspec.Struct):
+    """What a client is told where it has missed more than is replayed: everything between these ids is to be read as pages."""
+
+    since_id: str
+    max_id: str
+
+
+THUMP = b":thump\n"
+"""The heartbeat. No blank line after it: it is a comment, and no event ends here."""
+
+
+def server_sent(event: Event, stream: StreamName) -> bytes:
+    """Return an event as https://html.spec.whatwg.org/multipage/server-sent-events.html has it, with lines that end in LF only.
+
+    Only what a stream can go on from has an id: posts on a home stream, notifications on one of notifications.
+    """
+    is_resumable = event.name == ("notification" if stream == "user:notification" else "update")
+    identity = f"id: {event.id}\n" if is_resumable else ""
+    return f"event: {event.name}\n{identity}data: {event.data}\n\n".encode()
+
+
+def web_socket_text(event: Event, stream: StreamName) -> str:
+    """Return an event as a message of a WebSocket; its payload is JSON in a string."""
+    return msgspec.json.encode({"stream": stream.split(":", 1), "event": event.name, "payload": event.data}).decode()

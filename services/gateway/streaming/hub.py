@@ -1,0 +1,192 @@
+"""All streams of a gateway process: opening and closing, hints, and tokens that are verified again and again."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from types import TracebackType
+
+import structlog
+
+from chassis import live
+from chassis.errors import KodamaError
+from services.gateway.clients import Clients
+from services.gateway.errors import TooManyRequests
+from services.gateway.hydration import Hydration
+from services.gateway.scopes import covers
+from services.gateway.streaming.events import Event, StreamName
+from services.gateway.streaming.hints import Hints
+from services.gateway.streaming.source import Source
+from services.gateway.streaming.stream import Stream
+from services.gateway.streaming.watch import Watch
+
+log = structlog.get_logger(__name__)
+
+MAX_STREAMS_PER_MEMBER = 5
+MAX_CONCURRENT_WATCHES = 16
+VERIFY_SECONDS = 2.0
+VERIFY_BATCH = 1000
+FRESH_SECONDS = 3.0
+"""An event that has waited longer in a client's queue is asked for again before it is sent."""
+LISTEN_SECONDS = 1.0
+LOOK_SECONDS_WITH_HINTS = 20.0
+LOOK_SECONDS_WITHOUT_HINTS = 1.0
+
+NEEDED_SCOPE: dict[StreamName, str] = {"user": "read:statuses", "user:notification": "read:notifications"}
+
+
+class Hub:
+    """The streams. Use as a context, inside of that of the clients."""
+
+    def __init__(self, clients: Clients, hydration: Hydration, broker_url: str) -> None:
+        self._clients = clients
+        self._source = Source(clients, hydration)
+        self._hints = Hints(broker_url, on_message=self._hear, on_lost=self._look_everywhere)
+        self._watches: dict[int, Watch] = {}
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_WATCHES)
+        self._verifying: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Hub":
+        self._verifying = asyncio.create_task(self._verify_forever())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._verifying is not None
+        self._verifying.cancel()
+        self.close_all("The gateway stops.")
+        await self._hints.close()
+
+    @property
+    def streams(self) -> list[Stream]:
+        """All streams that are open."""
+        return [stream for watch in self._watches.values() for stream in watch.streams]
+
+    async def open(
+        self, account_id: int, token_hash: bytes, scopes: Iterable[str], name: StreamName, last_event_id: int = 0
+    ) -> Stream:
+        """Open a stream for a member whose token has just been verified; `close` it in any case.
+
+        With the id of the last event that the client has, what it has missed since comes first, or a gap. Raises TooManyRequests where the
+        member has five streams already, Unavailable where the timelines cannot be read.
+        """
+        watch = self._watches.get(account_id)
+        if watch is not None and len(watch.streams) >= MAX_STREAMS_PER_MEMBER:
+            raise TooManyRequests(f"A member can have {MAX_STREAMS_PER_MEMBER} streams at once.", seconds="30")
+        if watch is None:
+            watch = self._watches[account_id] = Watch(account_id, self._source, self._turns, self._look_seconds)
+        stream = Stream(account_id, token_hash, name, _wanted(name, scopes))
+        watch.streams.add(stream)
+        try:
+            # In this order: what happens from here on is heard, and what has happened until here is read.
+            await self._hints.listen(self._shards(), timeout_seconds=LISTEN_SECONDS)
+            await watch.start()
+            if last_event_id:
+                await self._replay(stream, last_event_id)
+            stream.begin()
+        except BaseException:
+            self.close(stream, "It could not be opened.")
+            raise
+        return stream
+
+    def close(self, stream: Stream, why: str) -> None:
+        """End a stream and forget it."""
+        stream.close(why)
+        watch = self._watches.get(stream.account_id)
+        if watch is None:
+            return
+        watch.streams.discard(stream)
+        if not watch.streams:
+            watch.stop()
+            del self._watches[stream.account_id]
+            self._hints.want(self._shards())
+
+    def close_all(self, why: str) -> None:
+        """End all streams."""
+        for stream in self.streams:
+            self.close(stream, why)
+
+    async def next(self, stream: Stream, timeout_seconds: float) -> Event | None:
+        """Return a stream's next event that its reader may still see; None after the timeout. Raises StreamEnded."""
+        while (event := await stream.next(timeout_seconds)) is not None:
+            if event.name != "update" or time.monotonic() - event.made_at < FRESH_SECONDS:
+                return event
+            try:
+                again = await self._source.posts(stream.account_id, [event.id])
+            except KodamaError:
+                continue  # cannot be told whether they may see it: the client finds it on the next page it reads
+            if again:
+                return again[0]
+        return None
+
+    async def _replay(self, stream: Stream, last_event_id: int) -> None:
+        """Queue what has happened since an event that the client has."""
+        if stream.name == "user":
+            stream.skip("update", last_event_id)
+            found = await self._source.home_since(stream.account_id, last_event_id, is_replayed=True)
+        else:
+            stream.skip("notification", last_event_id)
+            found = await self._source.notifications_since(stream.account_id, last_event_id, is_replayed=True)
+        for event in found.events:
+            stream.offer(event)
+
+    def _look_seconds(self) -> float:
+        return LOOK_SECONDS_WITH_HINTS if self._hints.are_heard else LOOK_SECONDS_WITHOUT_HINTS
+
+    def _shards(self) -> frozenset[int]:
+        return frozenset(live.shard_of(account_id) for account_id in self._watches)
+
+    def _look_everywhere(self) -> None:
+        for watch in self._watches.values():
+            watch.look()
+
+    def _hear(self, message: live.Message) -> None:
+        for item in message.items:
+            for account_id in item.recipients:
+                watch = self._watches.get(account_id)
+                if watch is None:
+                    continue
+                if message.kind == "post":
+                    watch.hint_post(item.id)
+                elif message.kind == "notification":
+                    watch.hint_notification()
+                elif message.kind == "delete":
+                    watch.tell([Event("delete", item.id, str(item.id))])
+
+    async def _verify_forever(self) -> None:
+        while True:
+            await asyncio.sleep(VERIFY_SECONDS)
+            try:
+                await self._verify()
+            except KodamaError as error:  # the streams fall silent until their tokens can be verified again
+                log.warning("tokens of streams not verified", error=error.message)
+            except Exception as error:  # nothing may end the verification
+                log.error("tokens of streams not verified", exc_info=error)
+
+    async def _verify(self) -> None:
+        """End the streams whose tokens are revoked or no longer cover them."""
+        by_hash: dict[bytes, list[Stream]] = {}
+        for stream in self.streams:
+            by_hash.setdefault(stream.token_hash, []).append(stream)
+        hashes = list(by_hash)
+        for begin in range(0, len(hashes), VERIFY_BATCH):
+            asked, asked_at = hashes[begin : begin + VERIFY_BATCH], time.monotonic()
+            verified = await self._clients.verify_tokens(asked)
+            for token_hash in asked:
+                info = verified.get(token_hash)
+                for stream in by_hash[token_hash]:
+                    if info is None or info.account_id != stream.account_id:
+                        self.close(stream, "The access token is no longer valid.")
+                    elif not covers(info.scopes, NEEDED_SCOPE[stream.name]):
+                        self.close(stream, "The access token no longer covers this stream.")
+                    else:
+                        stream.trust(asked_at)
+
+
+def _wanted(name: StreamName, scopes: Iterable[str]) -> frozenset[str]:
+    """Return the names of the events that a token may get on a stream."""
+    granted = list(scopes)
+    if name == "user:notification":
+        return frozenset({"notification", "gap"})
+    with_notifications = {"notification"} if covers(granted, "read:notifications") else set()
+    return frozenset({"update", "delete", "gap"} | with_notifications)

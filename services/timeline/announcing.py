@@ -1,0 +1,63 @@
+"""What workers tell the gateways of, once it is committed: hints for open streams (chassis/live.py)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from chassis import live
+from services.timeline.domain import Entry
+from services.timeline.rows import Ids, make_rows
+
+
+class Announcer:
+    """Sends one message per piece of work and shard of members. Without a publisher it says nothing."""
+
+    def __init__(self, publisher: live.LivePublisher | None = None) -> None:
+        self._publisher = publisher
+
+    def announce_posts(self, entries: Sequence[Entry], friends: Mapping[int, Ids]) -> None:
+        """Tell the friends of posts' authors, and the authors, whose other devices may be listening."""
+        if self._publisher is None or not entries:
+            return
+        authors = np.array([[one.author_id, one.entry_id, one.author_id] for one in entries], dtype=np.int64)
+        self._send("post", np.concatenate([make_rows(entries, friends), authors])[:, :2])
+
+    def announce_deletion(self, entry_id: int, account_ids: Sequence[int]) -> None:
+        """Tell who may have seen a post that it is gone."""
+        self._send("delete", _rows({account_id: [entry_id] for account_id in account_ids}))
+
+    def announce_notifications(self, told: Mapping[int, Sequence[int]]) -> None:
+        """Tell members of what they have just been told."""
+        self._send("notification", _rows(told))
+
+    def close(self) -> None:
+        """Send what waits."""
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def _send(self, kind: live.Kind, rows: Ids) -> None:
+        """Send rows (account, id) in a message per shard."""
+        if self._publisher is None or not len(rows):
+            return
+        shards = live.shard_of(rows[:, 0])
+        for shard in np.unique(shards).tolist():
+            mine = rows[shards == shard]
+            mine = mine[np.argsort(mine[:, 1], kind="stable")]
+            ids, begins = np.unique(mine[:, 1], return_index=True)
+            recipients = np.split(mine[:, 0], begins[1:])
+            items = [live.Item(an_id, some.tolist()) for an_id, some in zip(ids.tolist(), recipients, strict=True)]
+            self._publisher.publish(shard, live.Message(kind, items))
+
+
+def _rows(ids: Mapping[int, Sequence[int]]) -> Ids:
+    pairs = [(account_id, an_id) for account_id, some in ids.items() for an_id in some]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+SILENT = Announcer()
+"""Tells nobody."""
+
+
+def open_announcer(broker_url: str) -> Announcer:
+    """Return an announcer over this broker; a silent one where the broker has no live events."""
+    return Announcer(live.LivePublisher(broker_url)) if live.can_be_live(broker_url) else SILENT
