@@ -11,6 +11,7 @@ from services.account.domain import (
     App,
     check_app,
     check_email,
+    check_login,
     check_page,
     check_password,
     check_profile,
@@ -285,3 +286,21 @@ def test_page_tokens() -> None:
         assert refused(error) == "page_token"
     with pytest.raises(InvalidField):
         check_page(-1, "")
+
+
+@pytest.mark.parametrize(
+    ("login", "handle", "email_key"),
+    [
+        ("hana", "hana", ""),
+        (" @Hana ", "hana", ""),
+        ("Hana@Example.com", "", "hana@example.com"),
+        ("@hana@example.com", "", "@hana@example.com"),
+        ("", "", ""),
+        ("Hana Yamada", "", ""),
+        ("a\0@example.com", "", ""),
+        ("x" * 255, "", ""),
+        ("x" * 250 + "@example.com", "", ""),
+    ],
+)
+def test_who_signs_in(login: str, handle: str, email_key: str) -> None:
+    assert check_login(login) == (handle, email_key)

@@ -69,3 +69,37 @@ async def test_who_gives_up_makes_room() -> None:
     assert await third == "hash"
     await running[0]
     passwords.close()
+
+
+class Counting(PasswordHasher):
+    """Remembers what was compared with what."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.verified: list[str | bytes] = []
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> bool:  # type: ignore[override]
+        self.verified.append(hash)
+        return super().verify(hash, password)
+
+
+async def test_a_password_is_verified_however_a_keyboard_composes_it() -> None:
+    passwords = Passwords(Counting())
+    hashed = await passwords.hash("pässword".encode())
+    assert await passwords.verify(hashed, "pässword")
+    assert await passwords.verify(hashed, "pa\u0308ssword")
+    for wrong in ("passwort", "", "pässword ", "x" * 129, "日" * 50):
+        assert not await passwords.verify(hashed, wrong)
+    assert not await passwords.verify("$argon2id$broken", "pässword")
+    passwords.close()
+
+
+async def test_where_there_is_no_hash_the_work_is_the_same_and_nothing_is_right() -> None:
+    hasher = Counting()
+    passwords = Passwords(hasher)
+    hashed = await passwords.hash(b"password")
+    assert not await passwords.verify(None, "password")
+    assert not await passwords.verify(hashed, "wrong")
+    decoy, real = hasher.verified
+    assert extract_parameters(str(decoy)) == extract_parameters(str(real))
+    passwords.close()
