@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import psycopg
 import pytest
+from kodama.social_graph.v1 import social_graph_pb2 as graph_pb
 
 from chassis.errors import LimitReached, NotFound
 from chassis.settings import Settings
@@ -59,6 +61,23 @@ async def test_accept_against_withdrawal_leaves_nothing(graph: Graph, sql: Sql) 
     assert sql.requests() == set()
     assert worked(sql, "timeline.backfill") == formed
     assert worked(sql, "timeline.purge") == formed
+    for a, b in PAIRS[::10]:  # both sides agree
+        assert (await graph.relate(a, [b]))[b] == graph_pb.Relationship(account_id=b)
+        assert (await graph.relate(b, [a]))[a] == graph_pb.Relationship(account_id=a)
+    sql.check_counts()
+
+
+async def test_accept_against_rejection_has_one_outcome(graph: Graph, sql: Sql) -> None:
+    await at_once(*(graph.ask(a, b) for a, b in PAIRS))
+    answers = await at_once(*(call for a, b in PAIRS for call in (graph.accept(b, a), graph.reject(b, a))))
+    formed = []
+    for pair, accepted, rejected in zip(PAIRS, answers[::2], answers[1::2], strict=True):
+        assert sorted(isinstance(answer, NotFound) for answer in (accepted, rejected)) == [False, True]
+        if not isinstance(accepted, NotFound):
+            formed.append(pair)
+    assert sql.edges() == {edge for a, b in formed for edge in ((a, b), (b, a))}
+    assert sql.requests() == set()
+    assert worked(sql, "timeline.backfill") == formed
     sql.check_counts()
 
 
@@ -66,13 +85,39 @@ async def test_a_block_wins_against_acceptance(graph: Graph, sql: Sql) -> None:
     await at_once(*(graph.ask(a, b) for a, b in PAIRS))
     answers = await at_once(*(call for a, b in PAIRS for call in (graph.accept(b, a), graph.block(a, b))))
     formed = [pair for pair, answer in zip(PAIRS, answers[::2], strict=True) if not isinstance(answer, NotFound)]
-    assert all(answer.is_blocking for answer in answers[1::2])
+    assert all(answer.is_friend for answer in answers[::2] if not isinstance(answer, NotFound))
+    assert all(answer.is_blocking and not answer.is_friend for answer in answers[1::2])
     assert sql.edges() == set()
     assert sql.requests() == set()
     assert set(sql.rows("SELECT account_id, target_id FROM blocks")) == set(PAIRS)
     assert worked(sql, "timeline.backfill") == formed
     assert worked(sql, "timeline.purge") == formed
     sql.check_counts()
+
+
+async def test_an_acceptance_in_the_middle_of_a_block_finds_nothing(graph: Graph, settings: Settings, sql: Sql) -> None:
+    """The block has begun and not committed when the acceptance comes: without the members' locks it would see the request still."""
+    await graph.ask(1, 2)
+    with psycopg.connect(settings.service_database_url("social_graph")) as conn:
+        conn.execute("SELECT FROM friend_requests FOR UPDATE")
+        block = asyncio.create_task(graph.block(1, 2))
+        await waiting_for_locks(sql, 1)
+        accept = asyncio.create_task(graph.accept(2, 1))
+        await waiting_for_locks(sql, 2)
+    [blocked, accepted] = await at_once(block, accept)
+    assert blocked.is_blocking
+    assert isinstance(accepted, NotFound)
+    assert sql.edges() == set()
+    assert sql.work("timeline.backfill") == []
+    sql.check_counts()
+
+
+async def waiting_for_locks(sql: Sql, sessions: int) -> None:
+    """Wait until so many sessions of the service wait for another one."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while sql.rows(query) != [(sessions,)]:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_block_wins_against_a_request(graph: Graph, sql: Sql) -> None:
@@ -114,6 +159,25 @@ class TestLimit:
         assert await graph.counts([popular]) == {popular: 5}
         assert len(sql.requests()) == 25
         assert len(sql.work("timeline.backfill")) == 5
+        sql.check_counts()
+
+    async def test_the_last_place_is_given_once_from_two_sides(self, graph: Graph, sql: Sql) -> None:
+        """Each of ten members has one place left; one accepts them while they accept another: exactly one gets it."""
+        members = range(1, 11)
+        await graph.form([(member, 20 * member + friend) for member in members for friend in range(4)])
+        await at_once(*(graph.ask(500 + member, member) for member in members))
+        await at_once(*(graph.ask(member, 600 + member) for member in members))
+        answers = await at_once(
+            *(
+                call
+                for member in members
+                for call in (graph.accept(member, 500 + member), graph.accept(600 + member, member))
+            )
+        )
+        for left, right in zip(answers[::2], answers[1::2], strict=True):
+            assert sorted(isinstance(answer, LimitReached) for answer in (left, right)) == [False, True]
+        assert await graph.counts(members) == dict.fromkeys(members, 5)
+        assert len(sql.requests()) == 10
         sql.check_counts()
 
     async def test_imports_and_acceptances_share_the_limit(self, graph: Graph, sql: Sql) -> None:
