@@ -7,7 +7,8 @@ from chassis.database import Pool, connection
 from chassis.errors import Conflict, NotFound
 from chassis.idempotency import Write
 from services.account import store
-from services.account.domain import Account, AccountChange, AccountSettings, NewProfile, change_account, is_handle
+from services.account.changes import AccountChange, change_account
+from services.account.domain import Account, AccountSettings, NewProfile, is_handle
 from services.account.search_keys import key_range
 
 IMPORT_TRIES = 3

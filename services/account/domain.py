@@ -4,9 +4,8 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from chassis import characters, ids
@@ -26,9 +25,6 @@ MAX_QUERY = 200
 DEFAULT_FOUND, MAX_FOUND = 40, 80
 MAX_OFFSET = 1000
 
-DEFAULT_VISIBILITIES = frozenset({1, 2, 3})
-"""Public, unlisted and friends, by their numbers in kodama.status.v1.Visibility: what a member can have statuses be by default."""
-
 LOCALES = ("ja", "en")
 DEFAULT_LOCALE = "ja"
 
@@ -39,7 +35,6 @@ OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 DEFAULT_SCOPES = ("read",)
 
 _HANDLE = re.compile(r"[a-z0-9_]{1,30}", re.ASCII)
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:.", re.ASCII)
 _PAGE_TOKEN = re.compile(r"[0-9]{1,19}", re.ASCII)
 _EMAIL_FORBIDDEN = frozenset('<>()[]\\,;:"')  # only legal inside quotes, where they have tricked mail software before
@@ -84,6 +79,8 @@ class Account:
     """One more with each change of what others see."""
     is_bot: bool
     is_discoverable: bool
+    hides_friends: bool
+    """Nobody else may read the list of the member's friends."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +92,6 @@ class AccountSettings:
     """A kodama.status.v1.Visibility."""
     default_sensitive: bool
     default_language: str
-
-
-@dataclass(frozen=True)
-class AccountChange:
-    """What a member changes of their account; None stays as it is."""
-
-    display_name: str | None = None
-    note: str | None = None
-    is_bot: bool | None = None
-    is_discoverable: bool | None = None
-    default_visibility: int | None = None
-    default_sensitive: bool | None = None
-    default_language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,36 +165,6 @@ def check_profile(handle: str, display_name: str, note: str, locale: str) -> New
     if display_name and characters.is_blank(name):
         raise InvalidField("display_name", "The display name cannot be blank.")
     return NewProfile(handle, name or handle, _text("note", "The note", note, MAX_NOTE), locale or DEFAULT_LOCALE)
-
-
-def change_account(
-    account: Account, settings: AccountSettings, change: AccountChange
-) -> tuple[Account, AccountSettings]:
-    """Return an account and its settings after a change; the version grows where others see a difference.
-
-    Raises InvalidField, which names the field.
-    """
-    profile = check_profile(
-        account.handle,
-        _changed(change.display_name, account.display_name),
-        _changed(change.note, account.note),
-        account.locale,
-    )
-    changed = replace(
-        account,
-        display_name=profile.display_name,
-        note=profile.note,
-        is_bot=_changed(change.is_bot, account.is_bot),
-        is_discoverable=_changed(change.is_discoverable, account.is_discoverable),
-    )
-    if changed != account:
-        changed = replace(changed, version=account.version + 1)
-    return changed, AccountSettings(
-        account.id,
-        _visibility(_changed(change.default_visibility, settings.default_visibility)),
-        _changed(change.default_sensitive, settings.default_sensitive),
-        _language(_changed(change.default_language, settings.default_language)),
-    )
 
 
 def check_sign_up(handle: str, email: str, password: str, locale: str, display_name: str) -> SignUp:
@@ -346,27 +300,6 @@ def check_search(query: str, limit: int, offset: int) -> tuple[int, int]:
     if not 0 <= offset <= MAX_OFFSET:
         raise InvalidField("offset", f"The offset is at most {MAX_OFFSET}.")
     return limit or DEFAULT_FOUND, offset
-
-
-_Value = TypeVar("_Value")
-
-
-def _changed(wanted: _Value | None, old: _Value) -> _Value:
-    return old if wanted is None else wanted
-
-
-def _visibility(visibility: int) -> int:
-    if visibility not in DEFAULT_VISIBILITIES:
-        raise InvalidField(
-            "default_visibility", "Statuses are public, unlisted or for friends unless they say otherwise."
-        )
-    return visibility
-
-
-def _language(language: str) -> str:
-    if language and not _LANGUAGE.fullmatch(language):
-        raise InvalidField("default_language", "The language is a code such as ja, en or pt-BR.")
-    return language
 
 
 def _is_plain_uri(uri: str) -> bool:

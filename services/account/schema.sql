@@ -32,6 +32,7 @@ CREATE TABLE accounts (
     default_visibility smallint DEFAULT 1 NOT NULL,
     default_sensitive boolean DEFAULT false NOT NULL,
     default_language text DEFAULT ''::text NOT NULL,
+    hides_friends boolean DEFAULT false NOT NULL,
     CONSTRAINT accounts_check CHECK (((email IS NULL) = (email_key IS NULL))),
     CONSTRAINT accounts_default_language_check CHECK ((default_language ~ '^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$'::text)),
     CONSTRAINT accounts_default_visibility_check CHECK (((default_visibility >= 1) AND (default_visibility <= 3))),

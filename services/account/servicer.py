@@ -17,9 +17,9 @@ from chassis.idempotency import Write, Writes, once
 from chassis.rpc import Service, method_names, require_batch
 from services.account.accounts import Accounts
 from services.account.authorizing import Authorizing
+from services.account.changes import AccountChange
 from services.account.domain import (
     Account,
-    AccountChange,
     AccountSettings,
     App,
     NewProfile,
@@ -234,6 +234,7 @@ def _account(account: Account) -> account_pb2.Account:
         version=account.version,
         is_bot=account.is_bot,
         is_discoverable=account.is_discoverable,
+        hides_friends=account.hides_friends,
     )
 
 

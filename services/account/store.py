@@ -28,12 +28,12 @@ async def insert_account(conn: Connection, sign_up: SignUp, password_hash: str) 
                 INSERT INTO accounts (handle, display_name, note, locale, email, email_key, password_hash)
                 VALUES (%(handle)s, %(display_name)s, %(note)s, %(locale)s, %(email)s, %(email_key)s, %(password_hash)s)
                 ON CONFLICT DO NOTHING
-                RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable
+                RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
             ),
             filed AS (
                 INSERT INTO search_keys (key, account_id) SELECT key, made.id FROM made, unnest(%(keys)s::text[]) AS key
             )
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable FROM made
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends FROM made
             """,
             {
                 "handle": profile.handle,
@@ -79,20 +79,20 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
             INSERT INTO accounts (handle, display_name, note, locale)
             SELECT DISTINCT ON (handle) handle, display_name, note, locale FROM asked ORDER BY handle, place
             ON CONFLICT (handle) DO NOTHING
-            RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable
+            RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
         ),
         filed AS (
             INSERT INTO search_keys (key, account_id)
             SELECT key, made.id FROM made JOIN unnest(%(key_handles)s::text[], %(keys)s::text[]) AS k(handle, key) USING (handle)
         ),
         found AS (
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, true AS is_new
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, true AS is_new
             FROM made
             UNION ALL
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, false
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, false
             FROM accounts WHERE handle = ANY(%(handles)s)
         )
-        SELECT f.id, f.handle, f.display_name, f.note, f.locale, f.created_at, f.version, f.is_bot, f.is_discoverable,
+        SELECT f.id, f.handle, f.display_name, f.note, f.locale, f.created_at, f.version, f.is_bot, f.is_discoverable, f.hides_friends,
                f.is_new
         FROM asked JOIN found AS f USING (handle) ORDER BY asked.place
         """,
@@ -112,7 +112,7 @@ async def list_accounts(conn: Connection, account_ids: Sequence[int]) -> list[Ac
     """Return those that exist, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
             " FROM accounts WHERE id = ANY(%s)",
             (list(account_ids),),
         )
@@ -134,7 +134,7 @@ async def find_accounts(conn: Connection, handles: Sequence[str]) -> list[Accoun
     """Return those that exist, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
             " FROM accounts WHERE handle = ANY(%s)",
             (list(handles),),
         )
@@ -145,7 +145,7 @@ async def page_accounts(conn: Connection, after_id: int, limit: int) -> list[Acc
     """Return accounts by ascending id."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable FROM accounts"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends FROM accounts"
             " WHERE id > %s ORDER BY id LIMIT %s",
             (after_id, limit),
         )
@@ -173,7 +173,7 @@ async def search_accounts(
                 SELECT id, '' FROM accounts WHERE handle = %(handle)s
             ),
             placed AS (SELECT account_id, min(key) AS key FROM found GROUP BY account_id)
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
             FROM placed JOIN accounts ON id = account_id
             ORDER BY key, id LIMIT %(limit)s OFFSET %(offset)s
             """,
@@ -204,7 +204,7 @@ async def lock_account(conn: Connection, account_id: int) -> Account | None:
     """Return an account that nobody else changes until the transaction ends."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
             " FROM accounts WHERE id = %s FOR NO KEY UPDATE",
             (account_id,),
         )
@@ -218,7 +218,8 @@ async def update_account(conn: Connection, account: Account, settings: AccountSe
         """
         WITH updated AS (
             UPDATE accounts SET display_name = %(display_name)s, note = %(note)s, version = %(version)s,
-                is_bot = %(is_bot)s, is_discoverable = %(is_discoverable)s, default_visibility = %(default_visibility)s,
+                is_bot = %(is_bot)s, is_discoverable = %(is_discoverable)s, hides_friends = %(hides_friends)s,
+                default_visibility = %(default_visibility)s,
                 default_sensitive = %(default_sensitive)s, default_language = %(default_language)s
             WHERE id = %(id)s
         ),
@@ -235,6 +236,7 @@ async def update_account(conn: Connection, account: Account, settings: AccountSe
             "version": account.version,
             "is_bot": account.is_bot,
             "is_discoverable": account.is_discoverable,
+            "hides_friends": account.hides_friends,
             "default_visibility": settings.default_visibility,
             "default_sensitive": settings.default_sensitive,
             "default_language": settings.default_language,

@@ -29,6 +29,8 @@ class Account(Entity, kw_only=True):
     locked: bool = True
     bot: bool = False
     discoverable: bool = True
+    hide_collections: bool = False
+    """The list of friends is nobody else's to read."""
     indexable: bool = False
     group: bool = False
     created_at: str

@@ -86,6 +86,7 @@ class Renderer:
             display_name=account.display_name or account.handle,
             bot=account.is_bot,
             discoverable=account.is_discoverable,
+            hide_collections=account.hides_friends,
             created_at=iso_time(account.created_at_ms),
             note=markup.paragraphs(account.note),
             url=url,

@@ -47,7 +47,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
         Friendships(bell, accounts, max_friends=settings.max_friends, request_days=settings.friend_request_days),
         Blocking(bell, accounts),
         Muting(accounts),
-        Relations(pool),
+        Relations(pool, accounts),
         Importing(pool, bell, accounts, settings.max_friends),
     )
     await stack.enter_async_context(repeat("requests.forget", delete_expired_requests, pool))

@@ -7,6 +7,7 @@ from typing import TypeVar
 from chassis.coalescing import Loader
 from chassis.database import Connection, Pool, connection
 from services.social_graph import mute_store, store
+from services.social_graph.clients import Accounts
 from services.social_graph.domain import (
     MAX_MUTUAL_FRIENDS,
     BlockedAccount,
@@ -35,8 +36,9 @@ ReadLatest = Callable[[Connection, int, tuple[datetime, int] | None, int], Await
 class Relations:
     """Reads friendships, requests, blocks and mutes."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, accounts: Accounts) -> None:
         self._pool = pool
+        self._accounts = accounts
         self._pairs = Loader(self._relate_pairs, max_ids=MAX_PAIRS)
 
     async def relate(
@@ -63,11 +65,14 @@ class Relations:
     ) -> tuple[list[Friend], str]:
         """Return a page of an account's friends by ascending id, and the next page's token, empty at the end.
 
-        Whoever looks sees them, but not where either blocks the other. Raises InvalidField for bad page sizes and tokens.
+        Whoever looks sees them, but not where either blocks the other, or the member hides them. Raises InvalidField for bad page
+        sizes and tokens.
         """
         check_id(account_id, "account_id")
         size = page_size_of(page_size)
         [after_id] = read_page_token(page_token, parts=1) or (0,)
+        if viewer_id != account_id and not await self._accounts.find_open([account_id]):
+            return [], ""
         async with connection(self._pool) as conn:
             [relationship] = await store.relate(conn, viewer_id, [account_id])
             if relationship.is_blocked_either_way:
@@ -81,14 +86,16 @@ class Relations:
     ) -> list[tuple[int, list[int]]]:
         """Return (account, the friends that it shares with the viewer) for each distinct account, in no order.
 
-        Raises InvalidField for a negative limit.
+        None of those who hide their friends. Raises InvalidField for a negative limit.
         """
         check_id(viewer_id, "viewer_id")
         at_most = limit_of(limit, MAX_MUTUAL_FRIENDS)
         if not account_ids:
             return []
+        shown = await self._accounts.find_open(account_ids)
         async with connection(self._pool) as conn:
-            return await store.list_mutual_friends(conn, viewer_id, account_ids, at_most)
+            found = await store.list_mutual_friends(conn, viewer_id, sorted(shown), at_most)
+        return found + [(account_id, []) for account_id in sorted(set(account_ids) - shown)]
 
     async def requests(
         self, account_id: int, page_size: int, page_token: str, *, outgoing: bool

@@ -46,6 +46,8 @@ class CredentialsChange(msgspec.Struct, frozen=True, kw_only=True):
     """Always true here: friendship is asked for."""
     bot: bool | None = None
     discoverable: bool | None = None
+    hide_collections: bool | None = None
+    """Whether the list of friends is nobody else's to read."""
     source: SourceChange | None = None
 
 
@@ -90,6 +92,7 @@ async def patch_own_account(call: Call[CredentialsChange]) -> Response:
             note=change.note,
             is_bot=change.bot,
             is_discoverable=change.discoverable,
+            hides_friends=change.hide_collections,
             default_visibility=None if source.privacy is None else _VISIBILITIES[source.privacy],
             default_sensitive=source.sensitive,
             default_language=source.language,

@@ -124,6 +124,19 @@ async def test_familiar_followers(shared_network: Network) -> None:
     assert (too_many.status_code, too_many.json()["field"]) == (422, "id")
 
 
+async def test_a_member_hides_their_friends(shared_network: Network) -> None:
+    ann, bob = await shared_network.newcomer(), await shared_network.newcomer()
+    await shared_network.befriend(ann, bob)
+    hidden = await ann.http.patch("/api/v1/accounts/update_credentials", json={"hide_collections": True})
+    assert hidden.json()["hide_collections"]
+    assert (await bob.http.get(f"/api/v1/accounts/{ann.id}")).json()["hide_collections"]
+    for path in ("followers", "following"):
+        assert await ids(bob.http, f"/api/v1/accounts/{ann.id}/{path}") == []
+        assert await ids(ann.http, f"/api/v1/accounts/{ann.id}/{path}") == [bob.id]
+    await ann.http.patch("/api/v1/accounts/update_credentials", json={"hide_collections": False})
+    assert await ids(bob.http, f"/api/v1/accounts/{ann.id}/followers") == [bob.id]
+
+
 async def test_lists_are_paged_by_link(shared_network: Network) -> None:
     ann = await shared_network.newcomer()
     others = [await shared_network.newcomer() for _ in range(5)]

@@ -30,12 +30,17 @@ class KnownAccounts(account_service_pb2_grpc.AccountServiceServicer):
 
     def __init__(self) -> None:
         self.known = set(range(1, 2001))
+        self.hiding: set[int] = set()
 
     async def BatchGetAccounts(
         self, request: account_service_pb2.BatchGetAccountsRequest, context: Any
     ) -> account_service_pb2.BatchGetAccountsResponse:
         assert len(request.account_ids) <= 1000
-        accounts = [account_pb2.Account(id=an_id) for an_id in request.account_ids if an_id in self.known]
+        accounts = [
+            account_pb2.Account(id=an_id, hides_friends=an_id in self.hiding)
+            for an_id in request.account_ids
+            if an_id in self.known
+        ]
         return account_service_pb2.BatchGetAccountsResponse(accounts=accounts)
 
 

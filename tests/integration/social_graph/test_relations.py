@@ -11,7 +11,7 @@ from chassis import caller
 from chassis.errors import InvalidField, KodamaError
 from chassis.rpc import call
 from services.social_graph.domain import write_page_token
-from tests.integration.social_graph.conftest import SECONDS, Graph
+from tests.integration.social_graph.conftest import SECONDS, Graph, KnownAccounts
 
 KARATE = [(a + 1, b + 1) for a, b in nx.karate_club_graph().edges]
 
@@ -87,6 +87,19 @@ async def test_pages_of_friends(graph: Graph) -> None:
     assert (await list_friends(graph, 1, 91)).next_page_token == ""
     assert len((await list_friends(graph, 1, 1_000_000)).friends) == 91
     assert (await list_friends(graph, 1999)) == pb.ListFriendsResponse()
+
+
+async def test_hidden_friends_are_shown_to_their_owner_alone(graph: Graph, accounts: KnownAccounts) -> None:
+    for friend in (2, 3):
+        await graph.befriend(1, friend)
+        await graph.befriend(4, friend)
+    accounts.hiding = {1}
+    for viewer, seen in ((0, []), (1, [2, 3]), (2, []), (4, [])):
+        assert [friend.account_id for friend in (await list_friends(graph, 1, viewer_id=viewer)).friends] == seen
+    assert await graph.mutual(4, [1]) == {1: []}
+    assert await graph.mutual(1, [4]) == {4: [2, 3]}
+    accounts.known = set()  # whoever is gone has no list, and nobody can tell the difference
+    assert (await list_friends(graph, 4)).friends == []
 
 
 async def test_who_may_see_whose_friends(graph: Graph) -> None:

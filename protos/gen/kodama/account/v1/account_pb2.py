@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kodama.status.v1 import status_pb2 as kodama_dot_status_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkodama/account/v1/account.proto\x12\x11kodama.account.v1\x1a\x1dkodama/status/v1/status.proto\"\xaa\x01\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12\x0e\n\x06is_bot\x18\x08 \x01(\x08\x12\x17\n\x0fis_discoverable\x18\t \x01(\x08\"\x94\x01\n\x0f\x41\x63\x63ountSettings\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x38\n\x12\x64\x65\x66\x61ult_visibility\x18\x02 \x01(\x0e\x32\x1c.kodama.status.v1.Visibility\x12\x19\n\x11\x64\x65\x66\x61ult_sensitive\x18\x03 \x01(\x08\x12\x18\n\x10\x64\x65\x66\x61ult_language\x18\x04 \x01(\t\"}\n\x03\x41pp\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07website\x18\x04 \x01(\t\x12\x15\n\rredirect_uris\x18\x05 \x03(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12\x11\n\tis_public\x18\x07 \x01(\x08\"D\n\x05Token\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\"Q\n\tTokenInfo\x12\x10\n\x08token_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\x03\x12\x12\n\naccount_id\x18\x03 \x01(\x03\x12\x0e\n\x06scopes\x18\x04 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkodama/account/v1/account.proto\x12\x11kodama.account.v1\x1a\x1dkodama/status/v1/status.proto\"\xc1\x01\n\x07\x41\x63\x63ount\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x0e\n\x06locale\x18\x05 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12\x0e\n\x06is_bot\x18\x08 \x01(\x08\x12\x17\n\x0fis_discoverable\x18\t \x01(\x08\x12\x15\n\rhides_friends\x18\n \x01(\x08\"\x94\x01\n\x0f\x41\x63\x63ountSettings\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x38\n\x12\x64\x65\x66\x61ult_visibility\x18\x02 \x01(\x0e\x32\x1c.kodama.status.v1.Visibility\x12\x19\n\x11\x64\x65\x66\x61ult_sensitive\x18\x03 \x01(\x08\x12\x18\n\x10\x64\x65\x66\x61ult_language\x18\x04 \x01(\t\"}\n\x03\x41pp\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07website\x18\x04 \x01(\t\x12\x15\n\rredirect_uris\x18\x05 \x03(\t\x12\x0e\n\x06scopes\x18\x06 \x03(\t\x12\x11\n\tis_public\x18\x07 \x01(\x08\"D\n\x05Token\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\"Q\n\tTokenInfo\x12\x10\n\x08token_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\x03\x12\x12\n\naccount_id\x18\x03 \x01(\x03\x12\x0e\n\x06scopes\x18\x04 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.account.v1.account_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCOUNT']._serialized_start=86
-  _globals['_ACCOUNT']._serialized_end=256
-  _globals['_ACCOUNTSETTINGS']._serialized_start=259
-  _globals['_ACCOUNTSETTINGS']._serialized_end=407
-  _globals['_APP']._serialized_start=409
-  _globals['_APP']._serialized_end=534
-  _globals['_TOKEN']._serialized_start=536
-  _globals['_TOKEN']._serialized_end=604
-  _globals['_TOKENINFO']._serialized_start=606
-  _globals['_TOKENINFO']._serialized_end=687
+  _globals['_ACCOUNT']._serialized_end=279
+  _globals['_ACCOUNTSETTINGS']._serialized_start=282
+  _globals['_ACCOUNTSETTINGS']._serialized_end=430
+  _globals['_APP']._serialized_start=432
+  _globals['_APP']._serialized_end=557
+  _globals['_TOKEN']._serialized_start=559
+  _globals['_TOKEN']._serialized_end=627
+  _globals['_TOKENINFO']._serialized_start=629
+  _globals['_TOKENINFO']._serialized_end=710
 # @@protoc_insertion_point(module_scope)

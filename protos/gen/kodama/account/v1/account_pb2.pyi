@@ -34,6 +34,7 @@ class Account(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     IS_BOT_FIELD_NUMBER: _builtins.int
     IS_DISCOVERABLE_FIELD_NUMBER: _builtins.int
+    HIDES_FRIENDS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     handle: _builtins.str
     """Unique, [a-z0-9_]{1,30}."""
@@ -49,6 +50,8 @@ class Account(_message.Message):
     """The member says that a program posts here."""
     is_discoverable: _builtins.bool
     """False: the account is found by its whole handle only."""
+    hides_friends: _builtins.bool
+    """Nobody else may read the list of the member's friends."""
     def __init__(
         self,
         *,
@@ -61,10 +64,11 @@ class Account(_message.Message):
         version: _builtins.int = ...,
         is_bot: _builtins.bool = ...,
         is_discoverable: _builtins.bool = ...,
+        hides_friends: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "display_name", b"display_name", "handle", b"handle", "id", b"id", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "display_name", b"display_name", "handle", b"handle", "hides_friends", b"hides_friends", "id", b"id", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -417,6 +417,7 @@ class UpdateAccountRequest(_message.Message):
     DEFAULT_SENSITIVE_FIELD_NUMBER: _builtins.int
     DEFAULT_LANGUAGE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    HIDES_FRIENDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     display_name: _builtins.str
     """1 to 60 characters in one line; empty means the handle."""
@@ -431,6 +432,7 @@ class UpdateAccountRequest(_message.Message):
     """BCP 47 or empty."""
     request_id: _builtins.str
     """The client's Idempotency-Key, at most 255 bytes; may be empty."""
+    hides_friends: _builtins.bool
     def __init__(
         self,
         *,
@@ -443,10 +445,11 @@ class UpdateAccountRequest(_message.Message):
         default_sensitive: _builtins.bool | None = ...,
         default_language: _builtins.str | None = ...,
         request_id: _builtins.str = ...,
+        hides_friends: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "account_id", b"account_id", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "account_id", b"account_id", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__default_language: _TypeAlias = _typing.Literal["default_language"]  # noqa: Y015
     _WhichOneofArgType__default_language: _TypeAlias = _typing.Literal["_default_language", b"_default_language"]  # noqa: Y015
@@ -456,6 +459,8 @@ class UpdateAccountRequest(_message.Message):
     _WhichOneofArgType__default_visibility: _TypeAlias = _typing.Literal["_default_visibility", b"_default_visibility"]  # noqa: Y015
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__hides_friends: _TypeAlias = _typing.Literal["hides_friends"]  # noqa: Y015
+    _WhichOneofArgType__hides_friends: _TypeAlias = _typing.Literal["_hides_friends", b"_hides_friends"]  # noqa: Y015
     _WhichOneofReturnType__is_bot: _TypeAlias = _typing.Literal["is_bot"]  # noqa: Y015
     _WhichOneofArgType__is_bot: _TypeAlias = _typing.Literal["_is_bot", b"_is_bot"]  # noqa: Y015
     _WhichOneofReturnType__is_discoverable: _TypeAlias = _typing.Literal["is_discoverable"]  # noqa: Y015
@@ -470,6 +475,8 @@ class UpdateAccountRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_visibility) -> _WhichOneofReturnType__default_visibility | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hides_friends) -> _WhichOneofReturnType__hides_friends | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_bot) -> _WhichOneofReturnType__is_bot | None: ...
     @_typing.overload
