@@ -72,7 +72,8 @@ async def find_claim(conn: Connection, account_id: int, request_id: str) -> Clai
     """Return what an idempotency key has published."""
     async with conn.cursor(row_factory=class_row(Claim)) as cursor:
         await cursor.execute(
-            "SELECT fingerprint, made_id FROM claims WHERE account_id = %s AND request_id = %s",
+            "SELECT fingerprint, made_id FROM claims"
+            " WHERE account_id = %s AND request_id = %s AND created_at >= now() - interval '1 day'",
             (account_id, request_id),
         )
         return await cursor.fetchone()
