@@ -76,7 +76,7 @@ async def get_statuses(call: Call[WindowParameters]) -> Response:
 
 
 async def get_post(call: Call[NoParameters]) -> Response:
-    """Show one status; a blog entry is sent to its own address."""
+    """Show one status in its thread; a blog entry is sent to its own address."""
     gateway, post_id = call.gateway, call.path_id()
     account_id, account = await _owner(call)
     if kind_of(post_id) is Kind.BLOG_ENTRY:
@@ -84,7 +84,16 @@ async def get_post(call: Call[NoParameters]) -> Response:
     found = [one for one in await gateway.clients.statuses(ANONYMOUS, [post_id]) if one.account_id == account_id]
     if not found:
         raise NotFound("There is no such status.", resource="status")
-    return html_pages.page("status.html", account=account, status=gateway.renderer.status(found[0], account))
+    thread = await gateway.clients.context(ANONYMOUS, post_id)
+    shown = await gateway.hydration.statuses([*thread.ancestors, *thread.descendants])
+    above = {str(status.id) for status in thread.ancestors}
+    return html_pages.page(
+        "status.html",
+        account=account,
+        status=gateway.renderer.status(found[0], account),
+        ancestors=[status for status in shown if status.id in above],
+        replies=[status for status in shown if status.id not in above],
+    )
 
 
 async def get_blog_entry(call: Call[NoParameters]) -> Response:

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from tests.integration.gateway.conftest import Network
+from tests.integration.gateway.conftest import Member, Network
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
@@ -60,6 +60,28 @@ async def test_a_profile_shows_what_everybody_may_see(network: Network) -> None:
         for path in ("/@nobody", "/@nobody/statuses", "/@hana/abc", "/@hana/0", "/@%00", "/@" + "x" * 100):
             assert (await client.get(path)).status_code == 404, path
     assert "Kodama" in (await network.http.get("/")).text
+
+
+async def test_a_status_stands_in_its_thread(shared_network: Network) -> None:
+    hana, ken = await shared_network.newcomer(), await shared_network.newcomer()
+    await shared_network.befriend(hana, ken)
+
+    async def post(member: Member, text: str, **fields: str) -> str:
+        made = await member.http.post("/api/v1/statuses", json={"status": text, **fields})
+        return str(made.json()["id"])
+
+    root = await post(hana, "the root")
+    middle = await post(ken, f"the middle, @{hana.handle}", in_reply_to_id=root)
+    await post(hana, "the hidden", in_reply_to_id=middle, visibility="private")
+    await post(hana, "the leaf", in_reply_to_id=middle)
+    page = (await shared_network.http.get(f"/@{ken.handle}/{middle}")).text
+    text = Elements(page).text
+    places = [text.index(part) for part in ("the root", "the middle", "Replies", "the leaf")]
+    assert places == sorted(places)
+    assert "the hidden" not in page
+    assert f'href="{shared_network.url}/@{hana.handle}" class="u-url mention"' in page
+    await hana.http.put(f"/api/v1/statuses/{root}", json={"status": "the new root"})
+    assert ", edited" in (await shared_network.http.get(f"/@{hana.handle}/{root}")).text
 
 
 async def test_nothing_that_members_write_is_markup(network: Network) -> None:
