@@ -20,7 +20,7 @@ class SigningUp:
         """Make a member and return their account.
 
         Raises PermissionDenied while nobody can sign up, InvalidField for a field that is wrong, AlreadyExists where the handle
-        or the e-mail address is taken: of those who want one handle at once, exactly one gets it.
+        or the e-mail address is taken, or `also` the other: of those who want one handle at once, exactly one gets it.
         """
         if not self._is_open:
             raise PermissionDenied("This network does not take new members at the moment.")
@@ -35,8 +35,12 @@ class SigningUp:
 
 
 def _taken(form: SignUp, handle_taken: bool, email_taken: bool) -> AlreadyExists | Conflict:
+    sentences = {}
     if handle_taken:
-        return AlreadyExists(f"The handle {form.profile.handle} is taken.", field="handle")
+        sentences["handle"] = f"The handle {form.profile.handle} is taken."
     if email_taken:
-        return AlreadyExists("There is an account with this e-mail address already.", field="email")
-    return Conflict("A concurrent change got in the way; please try again.")  # who had it is gone since
+        sentences["email"] = "There is an account with this e-mail address already."
+    if not sentences:
+        return Conflict("A concurrent change got in the way; please try again.")  # who had it is gone since
+    also = {"also": "email"} if len(sentences) > 1 else {}
+    return AlreadyExists(" ".join(sentences.values()), field=next(iter(sentences)), **also)

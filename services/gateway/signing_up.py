@@ -112,7 +112,8 @@ def sign_up_error(error: KodamaError, names: Mapping[str, str]) -> Response:
         case RefusedSignUp():
             faults = error.faults
         case AlreadyExists():
-            faults = {field: FieldFault("ERR_TAKEN", "has already been taken")}
+            taken = [field, error.metadata["also"]] if "also" in error.metadata else [field]
+            faults = {name: FieldFault("ERR_TAKEN", "has already been taken") for name in taken}
         case InvalidField():
             faults = {field: FieldFault("ERR_INVALID", error.message)}
         case _:

@@ -81,6 +81,8 @@ async def post_authorization(call: Call[Decision]) -> Response:
     form, clients, words = call.params, call.gateway.clients, WORDS[_language(call)]
     if call.request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return _page(call, "authorization_refused.html", 403, heading=words.refused_title, message=words.elsewhere)
+    if call.request.url.query:  # where a password would be kept in logs and histories
+        return _refusal(call, OAuthRefused("The form belongs into the body of the request.", code="invalid_request"))
     try:
         asked = await clients.check_authorization(form.request())
         if form.decision == "deny":

@@ -151,6 +151,8 @@ async def get_own_app(call: Call[NoParameters]) -> Response:
 
 async def post_token(call: Call[TokenRequest]) -> Response:
     """Give an app a token: for a code, for itself, or for a member's password where the network allows that."""
+    if call.request.url.query:  # RFC 6749 2.3.1 and 3.2: addresses are kept in logs and histories
+        raise OAuthRefused("Parameters of a token request belong into its body.", code="invalid_request")
     params = call.params
     client_id, client_secret = client_of(call.request, params.client_id, params.client_secret)
     token = await call.gateway.clients.issue_token(

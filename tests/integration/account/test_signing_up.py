@@ -45,6 +45,9 @@ async def test_handles_and_addresses_are_unique(account: Account) -> None:
         await account.ask(account.accounts.CreateAccount, form("jiro", email="TARO@EXAMPLE.COM"))
     assert error.value.metadata == {"field": "email"}
     assert "TARO" not in error.value.message
+    with pytest.raises(AlreadyExists) as error:
+        await account.ask(account.accounts.CreateAccount, form())
+    assert error.value.metadata == {"field": "handle", "also": "email"}
     assert account.query("SELECT count(*) FROM accounts") == [(1,)]
 
 

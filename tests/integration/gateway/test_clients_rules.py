@@ -285,6 +285,11 @@ async def test_a_refused_sign_up_says_everything_at_once(network: Network) -> No
         refused = await http.post("/api/v1/accounts", json=good | change)
         assert refused.status_code == 422, change
         assert {name: faults[0]["error"] for name, faults in refused.json()["details"].items()} == {field: code}
+    both = await http.post("/api/v1/accounts", json=good)
+    assert {name: faults[0]["error"] for name, faults in both.json()["details"].items()} == {
+        "username": "ERR_TAKEN",
+        "email": "ERR_TAKEN",
+    }
     surrogate = b'{"username": "x", "password": "\\udc00aaaaaaaa"}'
     raw = await http.post("/api/v1/accounts", content=surrogate, headers={"content-type": "application/json"})
     assert raw.status_code in (400, 422)

@@ -157,6 +157,16 @@ async def test_of_a_code_redeemed_twice_at_once_one_token_is_given_and_ended(
         assert revoked(shared_network.settings, given.json()["access_token"])
 
 
+async def test_secrets_do_not_belong_into_addresses(shared_network: Network, app: App, member: Member) -> None:
+    code = await code_for(shared_network, member, app)
+    refused = await shared_network.http.post("/oauth/token", params=app.fetches(code))
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    form = app.asks() | {"login": member.handle, "password": PASSWORD, "decision": "approve"}
+    page = await shared_network.http.post("/oauth/authorize", params=form)
+    assert (page.status_code, "location" in page.headers) == (400, False)
+    assert (await shared_network.http.post("/oauth/token", data=app.fetches(code))).status_code == 200
+
+
 async def test_a_code_is_good_for_a_minute(shared_network: Network, app: App, member: Member) -> None:
     for age, http_status in ((55, 200), (61, 400)):
         code = await code_for(shared_network, member, app)

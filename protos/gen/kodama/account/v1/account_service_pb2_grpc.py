@@ -87,7 +87,7 @@ class AccountServiceServicer(object):
     """
 
     def CreateAccount(self, request, context):
-        """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken.
+        """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class AccountServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccountServiceAsyncStub: ...
     CreateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]
-    """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken."""
+    """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second."""
     BatchGetAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountsRequest, _account_service_pb2.BatchGetAccountsResponse]
     """BatchGetAccounts returns the accounts that exist, in no order; unknown ids are left out."""
     BatchFindAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchFindAccountsRequest, _account_service_pb2.BatchFindAccountsResponse]
@@ -60,7 +60,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]  # type: ignore[assignment]
-    """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken."""
+    """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second."""
     BatchGetAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountsRequest, _account_service_pb2.BatchGetAccountsResponse]  # type: ignore[assignment]
     """BatchGetAccounts returns the accounts that exist, in no order; unknown ids are left out."""
     BatchFindAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchFindAccountsRequest, _account_service_pb2.BatchFindAccountsResponse]  # type: ignore[assignment]
@@ -89,7 +89,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.CreateAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.CreateAccountResponse, _abc.Awaitable[_account_service_pb2.CreateAccountResponse]]:
-        """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken."""
+        """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second."""
 
     @_abc_1.abstractmethod
     def BatchGetAccounts(
