@@ -212,7 +212,8 @@ def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES + ENVELOPE_BYTES),
             ("grpc.enable_http_proxy", 0),
-            ("grpc.min_reconnect_backoff_ms", 100),
+            # By its name a pause, in fact how long connecting may take (grpc/grpc#12830): a server that is busy needs its time.
+            ("grpc.min_reconnect_backoff_ms", 3_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2_000),
             ("grpc.service_config", json.dumps(policy)),
