@@ -47,17 +47,49 @@ class TaskLag:
 
 
 async def append(
-    conn: Connection, event: str, payloads: Sequence[Mapping[str, int]], *, delay_seconds: float = 0
+    conn: Connection,
+    event: str,
+    payloads: Sequence[Mapping[str, int]],
+    *,
+    delay_seconds: float = 0,
+    merges: bool = False,
 ) -> None:
     """Insert the rows of an event in the caller's transaction, one per task and payload, due after a delay.
 
-    Raises KeyError for unknown events.
+    Where it merges, a row of the same task and payload that still waits for its first publication stands for this one too. It is locked
+    until the transaction ends, so that no relay takes it before there is what it then stands for; one that a relay has locked already is
+    left to it. The schema needs an index on what waits. Raises KeyError for unknown events.
     """
+    if merges:
+        await _append_merging(conn, event, payloads, delay_seconds)
+        return
     await conn.execute(
         "INSERT INTO ledger (task, queue, payload, due_at)"
         " SELECT t.task, t.queue, p.payload, clock_timestamp() + %(delay)s * interval '1 second'"
         " FROM unnest(%(payloads)s::jsonb[]) AS p(payload),"
         " unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)",
+        {"payloads": [Jsonb(payload) for payload in payloads], "delay": delay_seconds, **topology.tasks_of(event)},
+    )
+
+
+async def _append_merging(
+    conn: Connection, event: str, payloads: Sequence[Mapping[str, int]], delay_seconds: float
+) -> None:
+    await conn.execute(
+        """
+        WITH wanted AS MATERIALIZED (
+            SELECT t.task, t.queue, p.payload FROM unnest(%(payloads)s::jsonb[]) AS p(payload),
+                unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+        ),
+        waiting AS MATERIALIZED (
+            SELECT l.task, l.payload FROM wanted AS w JOIN ledger AS l ON l.task = w.task AND l.payload = w.payload
+            WHERE l.published_at IS NULL AND l.dead_at IS NULL
+            FOR UPDATE OF l SKIP LOCKED
+        )
+        INSERT INTO ledger (task, queue, payload, due_at)
+        SELECT w.task, w.queue, w.payload, clock_timestamp() + %(delay)s * interval '1 second' FROM wanted AS w
+        WHERE NOT EXISTS (SELECT FROM waiting WHERE waiting.task = w.task AND waiting.payload = w.payload)
+        """,
         {"payloads": [Jsonb(payload) for payload in payloads], "delay": delay_seconds, **topology.tasks_of(event)},
     )
 

@@ -10,6 +10,9 @@ from services.social_graph import store
 from services.social_graph.clients import Accounts
 from services.social_graph.domain import check_friendships, too_many_friends
 
+MERGING_SECONDS = 3
+"""How long what an import causes for a member waits for what its next batches cause for the same one."""
+
 
 class Importing:
     """Forms many friendships at once, without requests: all of a batch or none, and as often as one likes."""
@@ -38,7 +41,8 @@ class Importing:
             for gain in gains:
                 if gain.friends_count > self._max_friends:
                     raise too_many_friends(gain.account_id, self._max_friends)
-            await ledger.append(conn, "friendships.imported", [{"account_id": gain.account_id} for gain in gains])
+            payloads = [{"account_id": gain.account_id} for gain in gains]
+            await ledger.append(conn, "friendships.imported", payloads, delay_seconds=MERGING_SECONDS, merges=True)
         if gains:
             self._bell.ring()
         return sum(gain.gained for gain in gains) // 2

@@ -190,6 +190,8 @@ CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
 CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
 
+CREATE INDEX ledger_waiting ON ledger USING btree (task, payload) WHERE ((published_at IS NULL) AND (dead_at IS NULL));
+
 CREATE INDEX mutes_by_end ON mutes USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX mutes_by_time ON mutes USING btree (account_id, created_at, target_id);

@@ -1,8 +1,13 @@
 """Friendships from elsewhere: all of a batch or nothing, as often as one likes."""
 
+from collections.abc import Iterator
+
 import networkx as nx
+import psycopg
 import pytest
 
+from chassis import ledger
+from chassis.database import Pool, transaction
 from chassis.errors import InvalidField, LimitReached, NotFound
 from chassis.settings import Settings
 from tests.integration.social_graph.conftest import Graph, KnownAccounts, Sql
@@ -30,6 +35,47 @@ async def test_every_member_with_a_new_friend_is_told_of_once(graph: Graph, sql:
     assert await graph.form([(1, 2), (3, 2), (2, 4), (4, 3), (3, 4)]) == 3
     assert sql.work("timeline.rebase") == [{"account_id": member} for member in (2, 3, 4)]
     assert len(sql.work("timeline.backfill")) == 1
+
+
+async def test_further_friends_of_a_member_wait_for_the_work_that_waits_already(graph: Graph, sql: Sql) -> None:
+    assert await graph.form([(1, 2)]) == 1
+    assert await graph.form([(2, 3)]) == 1
+    assert sql.work("timeline.rebase") == [{"account_id": member} for member in (1, 2, 3)]
+    sql.run("UPDATE ledger SET published_at = now()")
+    assert await graph.form([(3, 4)]) == 1
+    members = sorted(payload["account_id"] for payload in sql.work("suggestions.refresh"))
+    assert members == [1, 2, 3, 3, 4]
+
+
+@pytest.fixture
+def relay_conn(settings: Settings) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(settings.service_database_url("social_graph"), autocommit=True) as conn:
+        yield conn
+
+
+async def test_work_that_the_relay_is_taking_does_not_stand_for_later_friends(
+    graph: Graph, sql: Sql, relay_conn: psycopg.Connection
+) -> None:
+    assert await graph.form([(1, 2)]) == 1
+    sql.run("UPDATE ledger SET due_at = now()")
+    with relay_conn.transaction():
+        assert len(ledger.claim_due(relay_conn, limit=10, max_attempts=5)[0]) == 4
+        assert await graph.form([(2, 3)]) == 1
+    members = sorted(payload["account_id"] for payload in sql.work("timeline.rebase"))
+    assert members == [1, 2, 2, 3]
+
+
+async def test_no_relay_takes_waiting_work_before_the_friends_are_there_that_it_stands_for(
+    pool: Pool, graph: Graph, sql: Sql, relay_conn: psycopg.Connection
+) -> None:
+    assert await graph.form([(1, 2)]) == 1
+    sql.run("UPDATE ledger SET due_at = now()")
+    async with transaction(pool) as conn:
+        await ledger.append(conn, "friendships.imported", [{"account_id": 2}], merges=True)
+        rows, _ = ledger.claim_due(relay_conn, limit=10, max_attempts=5)
+        assert {payload["account_id"] for _, _, payload, _ in rows} == {1}
+    rows, _ = ledger.claim_due(relay_conn, limit=10, max_attempts=5)
+    assert {payload["account_id"] for _, _, payload, _ in rows} == {1, 2}
 
 
 async def test_requests_are_answered_and_blocks_respected(graph: Graph, sql: Sql) -> None:
