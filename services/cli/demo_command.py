@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from google.protobuf.message import Message
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.blog.v1 import blog_service_pb2 as blog_pb
 from kodama.status.v1 import status_service_pb2 as status_pb
+from kodama.status.v1.status_pb2 import Status
 
 from chassis.rpc import call
 from chassis.settings import Settings
-from services.cli.demo_texts import entry_text, status_text
+from services.cli.demo_texts import entry_text, reply_text, status_text
 from services.cli.importing import form_friendships
 from services.cli.network import Network, open_network
 from services.cli.terminal import console, on_network, progress_bars
@@ -24,9 +27,13 @@ if TYPE_CHECKING:
     from services.cli.demo_people import Person
 
 STATUSES = 900
+REPLIES = 240
+FAVOURITES = 900
 ENTRIES = 90
 AT_A_TIME = 16
 CALL_SECONDS = 20
+
+Answer = TypeVar("Answer")
 
 
 def demo() -> None:
@@ -69,7 +76,7 @@ async def _fill(network: Network) -> None:
     await form_friendships(network, [(ids[left], ids[right]) for left, right in friendships])
     chance = random.Random(SEED)  # noqa: S311 - a demo that is the same every time, nothing secret
     with progress_bars() as progress:
-        await _in_turns(
+        posted = await _in_turns(
             [_status(network, chance, people, ids, number) for number in range(STATUSES)],
             lambda done: progress("statuses", done, STATUSES),
         )
@@ -77,14 +84,71 @@ async def _fill(network: Network) -> None:
             [_entry(network, chance, people, ids, number) for number in range(ENTRIES)],
             lambda done: progress("blog entries", done, ENTRIES),
         )
+        circle = Circle(network, chance, people, ids, friendships)
+        statuses = [answer.status for answer in posted]
+        await _in_turns(
+            [circle.reply(statuses, number) for number in range(REPLIES)],
+            lambda done: progress("replies", done, REPLIES),
+        )
+        await _in_turns(
+            [circle.favourite(statuses, number) for number in range(FAVOURITES)],
+            lambda done: progress("favourites", done, FAVOURITES),
+        )
     console.print(
-        f"{len(people)} demo members with {len(friendships):,} friendships, {STATUSES} statuses and {ENTRIES} blog entries."
+        f"{len(people)} demo members with {len(friendships):,} friendships, {STATUSES} statuses with {REPLIES} replies, and"
+        f" {ENTRIES} blog entries."
     )
+
+
+class Circle:
+    """What friends do with each other's statuses."""
+
+    def __init__(
+        self,
+        network: Network,
+        chance: random.Random,
+        people: Sequence[Person],
+        ids: Sequence[int],
+        friendships: Sequence[tuple[int, int]],
+    ) -> None:
+        self._network = network
+        self._chance = chance
+        self._people = dict(zip(ids, people, strict=True))
+        self._friends: defaultdict[int, list[int]] = defaultdict(list)
+        for left, right in friendships:
+            self._friends[ids[left]].append(ids[right])
+            self._friends[ids[right]].append(ids[left])
+
+    def reply(self, statuses: Sequence[Status], number: int) -> Callable[[], Awaitable[object]]:
+        """Let a friend of its author answer a status."""
+        status, friend = self._choose(statuses)
+        request = status_pb.CreateStatusRequest(
+            account_id=friend,
+            text=reply_text(self._chance, self._people[friend].locale, self._people[status.account_id].handle),
+            in_reply_to_id=status.id,
+            request_id=f"demo-reply-{number}",
+        )
+        return lambda: self._ask(self._network.statuses.CreateStatus, request)
+
+    def favourite(self, statuses: Sequence[Status], number: int) -> Callable[[], Awaitable[object]]:
+        """Let a friend of its author favour a status."""
+        status, friend = self._choose(statuses)
+        request = status_pb.FavouriteStatusRequest(
+            account_id=friend, status_id=status.id, request_id=f"demo-favourite-{number}"
+        )
+        return lambda: self._ask(self._network.statuses.FavouriteStatus, request)
+
+    def _choose(self, statuses: Sequence[Status]) -> tuple[Status, int]:
+        status = self._chance.choice(statuses)
+        return status, self._chance.choice(self._friends[status.account_id])
+
+    async def _ask(self, method: Callable[..., Awaitable[Message]], request: Message) -> Message:
+        return await call(method, request, self._network.signer, timeout_seconds=CALL_SECONDS)
 
 
 def _status(
     network: Network, chance: random.Random, people: Sequence[Person], ids: Sequence[int], number: int
-) -> Callable[[], Awaitable[object]]:
+) -> Callable[[], Awaitable[status_pb.CreateStatusResponse]]:
     author = (
         min(int(chance.paretovariate(0.7)) - 1, len(people) - 1)
         if chance.random() < 0.3
@@ -107,8 +171,9 @@ def _entry(
     return lambda: call(network.blogs.CreateBlogEntry, request, network.signer, timeout_seconds=CALL_SECONDS)
 
 
-async def _in_turns(calls: Sequence[Callable[[], Awaitable[object]]], done: Callable[[int], None]) -> None:
+async def _in_turns(calls: Sequence[Callable[[], Awaitable[Answer]]], done: Callable[[int], None]) -> list[Answer]:
+    answers: list[Answer] = []
     for start in range(0, len(calls), AT_A_TIME):
-        part = calls[start : start + AT_A_TIME]
-        await asyncio.gather(*(make() for make in part))
-        done(start + len(part))
+        answers += await asyncio.gather(*(make() for make in calls[start : start + AT_A_TIME]))
+        done(len(answers))
+    return answers

@@ -15,11 +15,12 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """All texts: by community and language, by language for anybody, and blog entries by language."""
+    """All texts: by community and language, by language for anybody, blog entries and replies by language."""
 
     statuses: dict[str, dict[str, list[str]]]
     anybody: dict[str, list[str]]
     entries: dict[str, list[Entry]]
+    replies: dict[str, list[str]]
 
 
 @cache
@@ -33,6 +34,12 @@ def status_text(chance: random.Random, community: str, locale: str) -> str:
     texts = load_texts()
     pool = texts.statuses[community][locale] if chance.random() < 0.7 else texts.anybody[locale]
     return chance.choice(pool)
+
+
+def reply_text(chance: random.Random, locale: str, handle: str) -> str:
+    """Return what a friend might answer; sometimes with a name."""
+    text = chance.choice(load_texts().replies[locale])
+    return f"@{handle} {text}" if chance.random() < 0.5 else text
 
 
 def entry_text(chance: random.Random, locale: str) -> Entry:

@@ -237,7 +237,7 @@ def status_service(servicer: StatusServicer) -> Service:
             "CreateStatus": gateway | {caller.OPERATOR},
             "DeleteStatus": gateway,
             "UpdateStatus": gateway,
-            "FavouriteStatus": gateway,
+            "FavouriteStatus": gateway | {caller.OPERATOR},
             "UnfavouriteStatus": gateway,
             "ListFavouriteStatuses": gateway,
             "ListStatusFavourites": gateway,

@@ -6,7 +6,7 @@ import random
 from chassis.errors import InvalidField, KodamaError, NotFound
 from tests.integration.status.conftest import FRIENDS, PUBLIC, UNLISTED, Wall
 
-WORKERS, STEPS = 20, 15
+WORKERS, STEPS = 15, 12
 ACTS = ("reply", "reply", "favourite", "favourite", "unfavourite", "edit", "narrow", "delete")
 
 

@@ -6,7 +6,7 @@ import networkx as nx
 
 from services.account.domain import is_handle
 from services.cli.demo_people import COMMUNITIES, make_people
-from services.cli.demo_texts import entry_text, load_texts, status_text
+from services.cli.demo_texts import entry_text, load_texts, reply_text, status_text
 from services.status.domain import check_text
 
 
@@ -37,3 +37,7 @@ def test_every_text_can_be_posted() -> None:
     chance = random.Random(1)
     assert status_text(chance, "cats", "ja")
     assert entry_text(chance, "en").title
+    for locale in ("ja", "en"):
+        for text in texts.replies[locale]:
+            assert check_text(f"@{'a' * 30} {text}")
+    assert reply_text(chance, "ja", "sakura")
