@@ -44,6 +44,7 @@ QUEUES: Final = {
         Queue("timeline.bulk", "backfill of new friendships and of members who come back", "timeline", "threads", 2),
         Queue("suggestions", "people you might know", "social_graph", "prefork", 1),
         Queue("housekeeping", "clearing what readers no longer see", "timeline", "threads", 1),
+        Queue("media", "taking pictures of deleted statuses away", "media", "threads", 1),
     )
 }
 
@@ -57,6 +58,7 @@ TASKS: Final = {
         Task("timeline.fill", "timeline.bulk", batch_size=20, time_limit_seconds=60),
         Task("timeline.rebase", "timeline.bulk", batch_size=200, time_limit_seconds=60),
         Task("timeline.purge", "housekeeping", batch_size=50, time_limit_seconds=60),
+        Task("media.discard", "media", batch_size=200, time_limit_seconds=60),
         Task("suggestions.refresh", "suggestions", batch_size=50, time_limit_seconds=60),
         Task("suggestions.compute", "suggestions", batch_size=1, time_limit_seconds=60),
     )
@@ -65,6 +67,7 @@ TASKS: Final = {
 EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "status.published": ("timeline.fan_out",),
     "status.deleted": ("timeline.retract",),
+    "status.media_dropped": ("media.discard",),
     "blog.entry_published": ("timeline.fan_out",),
     "blog.entry_deleted": ("timeline.retract",),
     "friendship.formed": ("timeline.backfill", "suggestions.refresh"),
@@ -102,6 +105,8 @@ CHORES: Final = {
         Chore("codes.forget", "account", 60, "delete authorization codes that nobody has redeemed in time"),
         Chore("attempts.forget", "account", 600, "delete counts of passwords tried that hold nobody up any more"),
         Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
+        Chore("media.expire", "media", 600, "discard pictures that no status has shown within a day"),
+        Chore("media.delete", "media", 60, "delete what was discarded ten minutes ago"),
         Chore("entries.trim", "timeline", 6 * HOUR_SECONDS, "drop what is older than KODAMA_TIMELINE_KEEP_DAYS"),
     )
 }

@@ -208,7 +208,7 @@ class World:
         rows = self.query(
             """
             SELECT 'social_graph', id, task, payload FROM social_graph.ledger WHERE starts_with(task, 'timeline.')
-            UNION ALL SELECT 'status', id, task, payload FROM status.ledger
+            UNION ALL SELECT 'status', id, task, payload FROM status.ledger WHERE starts_with(task, 'timeline.')
             UNION ALL SELECT 'blog', id, task, payload FROM blog.ledger
             UNION ALL SELECT 'timeline', id, task, payload FROM timeline.ledger
             ORDER BY 1, 2

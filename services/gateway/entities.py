@@ -161,7 +161,7 @@ class Status(Entity, kw_only=True):
     spoiler_text: str = ""
     in_reply_to_id: str | None = None
     in_reply_to_account_id: str | None = None
-    media_attachments: list[Nothing] = msgspec.field(default_factory=list)
+    media_attachments: list[MediaAttachment] = msgspec.field(default_factory=list)
     mentions: list[Mention] = msgspec.field(default_factory=list)
     tags: list[Nothing] = msgspec.field(default_factory=list)
     emojis: list[Nothing] = msgspec.field(default_factory=list)

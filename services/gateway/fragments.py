@@ -5,10 +5,11 @@ in the version that it has just said. Counts and the viewer's own flags are not 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from kodama.account.v1 import account_pb2
+from kodama.media.v1 import media_pb2
 from kodama.status.v1 import status_pb2
 
 from services.gateway.rendering import Counts, Renderer, iso_date
@@ -17,7 +18,7 @@ MAX_BYTES = 32 * 1024 * 1024
 ENTRY_BYTES = 200
 """About what an entry costs beside its JSON."""
 
-CHANGING_STATUS = ("account", "replies_count", "favourites_count", "favourited")
+CHANGING_STATUS = ("account", "media_attachments", "replies_count", "favourites_count", "favourited")
 CHANGING_ACCOUNT = ("followers_count", "following_count", "statuses_count", "last_status_at")
 
 
@@ -71,8 +72,15 @@ class Fragments:
             ).encode()
         )
 
-    def status(self, status: status_pb2.Status, author: account_pb2.Account, author_json: bytes) -> bytes:
+    def status(
+        self,
+        status: status_pb2.Status,
+        author: account_pb2.Account,
+        author_json: bytes,
+        media: Mapping[int, media_pb2.Media],
+    ) -> bytes:
         """Return a status as its viewer may see it; `author_json` is what `account` says of its author."""
+        attachments = msgspec.json.encode(self._renderer.attachments(status, media)) if status.media_ids else b"[]"
         start = self._cache.get(
             ("status", status.id, status.version, author.handle),
             lambda: _without(self._renderer.status(status, self._renderer.account(author, Counts())), CHANGING_STATUS),
@@ -81,7 +89,7 @@ class Fragments:
             f',"replies_count":{status.replies_count},"favourites_count":{status.favourites_count},'
             f'"favourited":{"true" if status.is_favourited else "false"},"account":'
         )
-        return b"%b%b%b}" % (start, flags.encode(), author_json)
+        return b'%b%b%b,"media_attachments":%b}' % (start, flags.encode(), author_json, attachments)
 
 
 def _without(entity: msgspec.Struct, changing: tuple[str, ...]) -> bytes:

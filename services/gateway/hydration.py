@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from kodama.account.v1 import account_pb2
 from kodama.blog.v1 import blog_entry_pb2
+from kodama.media.v1 import media_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
 from kodama.timeline.v1 import notification_pb2, timeline_pb2
 
 from chassis.coalescing import Loader
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Unavailable
 from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.clients import Clients
@@ -29,6 +30,7 @@ class Hydration:
         # Accounts and counts are the same for every viewer: what is asked at the same time is one RPC, whichever requests it is for.
         self._accounts = Loader(clients.accounts)
         self._counts = Loader(self._load_counts)
+        self._media = Loader(clients.media)
 
     async def accounts(self, account_ids: Iterable[int]) -> dict[int, entities.Account]:
         """Return those that exist, by id."""
@@ -72,12 +74,34 @@ class Hydration:
 
     async def statuses(self, statuses: Sequence[status_pb2.Status]) -> list[entities.Status]:
         """Return statuses with their authors, in the same order; those of authors who are gone are left out."""
-        authors = await self.accounts(status.account_id for status in statuses)
+        authors, media = await asyncio.gather(
+            self.accounts(status.account_id for status in statuses), self._pictures(statuses)
+        )
         return [
-            self._renderer.status(status, authors[status.account_id])
+            self._renderer.status(status, authors[status.account_id], media)
             for status in statuses
             if status.account_id in authors
         ]
+
+    async def statuses_of(
+        self, author: entities.Account, statuses: Sequence[status_pb2.Status]
+    ) -> list[entities.Status]:
+        """Return statuses of an author who has been fetched already, in the same order."""
+        media = await self._pictures(statuses)
+        return [self._renderer.status(status, author, media) for status in statuses]
+
+    async def status(
+        self, status: status_pb2.Status, author: entities.Account, *, with_text: bool = False
+    ) -> entities.Status:
+        """Return one; with its source where it has just been deleted."""
+        return self._renderer.status(status, author, await self._pictures([status]), with_text=with_text)
+
+    async def _pictures(self, statuses: Sequence[status_pb2.Status]) -> dict[int, media_pb2.Media]:
+        """Return the pictures of statuses, by id; nobody is asked where there are none. Where media is away, statuses go without."""
+        try:
+            return await self._media.get({media_id for status in statuses for media_id in status.media_ids})
+        except Unavailable:
+            return {}
 
     async def blog_entries(self, entries: Sequence[blog_entry_pb2.BlogEntry]) -> list[entities.BlogEntry]:
         """Return blog entries with their authors, in the same order; those of authors who are gone are left out."""
@@ -104,9 +128,10 @@ class Hydration:
             self.accounts(author_ids),
         )
         written_by = {status.account_id for status in statuses} | {entry.account_id for entry in entries}
-        authors |= await self.accounts(written_by - set(authors))
+        others, media = await asyncio.gather(self.accounts(written_by - set(authors)), self._pictures(statuses))
+        authors |= others
         rendered = {
-            status.id: self._renderer.status(status, authors[status.account_id])
+            status.id: self._renderer.status(status, authors[status.account_id], media)
             for status in statuses
             if status.account_id in authors
         }
@@ -124,9 +149,10 @@ class Hydration:
             self._clients.blog_entries(viewer_id, [entry.entry_id for entry in entries if _is(entry, Kind.BLOG_ENTRY)]),
             self._members(entry.author_id for entry in entries),
         )
+        media = await self._pictures(statuses)
         rendered = {an_id: self._fragments.account(*member) for an_id, member in authors.items()}
         posts = {
-            status.id: self._fragments.status(status, authors[status.account_id][0], rendered[status.account_id])
+            status.id: self._fragments.status(status, authors[status.account_id][0], rendered[status.account_id], media)
             for status in statuses
             if status.account_id in authors
         }

@@ -17,6 +17,7 @@ Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID, description="An id: 1 to 19 de
 IdOrZero = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 Limit = Annotated[int, msgspec.Meta(ge=1, description="At most so many; more than the list's maximum is cut to it.")]
 IdList = Annotated[list[Id], msgspec.Meta(max_length=200)]
+MediaIds = Annotated[list[Id], msgspec.Meta(max_length=4, description="Own pictures that were uploaded before.")]
 ShortText = Annotated[str, msgspec.Meta(max_length=2000)]
 LongText = Annotated[str, msgspec.Meta(max_length=100_000)]
 

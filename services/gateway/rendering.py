@@ -38,6 +38,9 @@ NOTIFICATION_TYPES: Mapping[notification_pb2.NotificationType.ValueType, entitie
 EPOCH = date(1970, 1, 1)
 
 
+NO_MEDIA: Mapping[int, media_pb2.Media] = {}
+
+
 @dataclass(frozen=True)
 class Counts:
     """What is counted of a member."""
@@ -120,9 +123,14 @@ class Renderer:
         return entities.CredentialAccount(**public, source=source, role=entities.Role())
 
     def status(
-        self, status: status_pb2.Status, author: entities.Account, *, with_text: bool = False
+        self,
+        status: status_pb2.Status,
+        author: entities.Account,
+        media: Mapping[int, media_pb2.Media] = NO_MEDIA,
+        *,
+        with_text: bool = False,
     ) -> entities.Status:
-        """Return a status; with its source where it has just been deleted."""
+        """Return a status with its pictures, as far as they are there; with its source where it has just been deleted."""
         url = f"{author.url}/{status.id}"
         visibility = STATUS_VISIBILITIES[status.visibility]
         rendered = entities.Status(
@@ -137,6 +145,7 @@ class Renderer:
             in_reply_to_id=str(status.in_reply_to_id) if status.in_reply_to_id else None,
             in_reply_to_account_id=str(status.in_reply_to_account_id) if status.in_reply_to_account_id else None,
             mentions=[self._mention(mention) for mention in status.mentions],
+            media_attachments=self.attachments(status, media),
             replies_count=status.replies_count,
             favourites_count=status.favourites_count,
             favourited=status.is_favourited,
@@ -229,6 +238,12 @@ class Renderer:
         return entities.Marker(
             last_read_id=str(marker.last_read_id), version=marker.version, updated_at=iso_time(marker.updated_at_ms)
         )
+
+    def attachments(
+        self, status: status_pb2.Status, media: Mapping[int, media_pb2.Media]
+    ) -> list[entities.MediaAttachment]:
+        """Return a status's pictures, in its order."""
+        return [self.media(media[media_id]) for media_id in status.media_ids if media_id in media]
 
     def media(self, media: media_pb2.Media) -> entities.MediaAttachment:
         """Return a picture."""

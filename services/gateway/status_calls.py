@@ -16,11 +16,21 @@ class StatusCalls(Calling):
     _status: "pb_grpc.StatusServiceAsyncStub"
 
     async def create_status(
-        self, *, account_id: int, text: str, visibility: status_pb2.Visibility.ValueType, in_reply_to_id: int = 0
+        self,
+        *,
+        account_id: int,
+        text: str,
+        visibility: status_pb2.Visibility.ValueType,
+        in_reply_to_id: int = 0,
+        media_ids: Sequence[int] = (),
     ) -> status_pb2.Status:
         """Post a status."""
         request = pb.CreateStatusRequest(
-            account_id=account_id, text=text, visibility=visibility, in_reply_to_id=in_reply_to_id
+            account_id=account_id,
+            text=text,
+            visibility=visibility,
+            in_reply_to_id=in_reply_to_id,
+            media_ids=media_ids,
         )
         return (await self._write(self._status.CreateStatus, request)).status
 
@@ -66,11 +76,21 @@ class StatusCalls(Calling):
         return (await self._read(self._status.BatchGetStatuses, request)).statuses
 
     async def account_statuses(
-        self, viewer_id: int, account_id: int, window: Window, *, exclude_replies: bool = False
+        self,
+        viewer_id: int,
+        account_id: int,
+        window: Window,
+        *,
+        exclude_replies: bool = False,
+        only_media: bool = False,
     ) -> Sequence[status_pb2.Status]:
         """Return a page of an account's statuses that the viewer may see, newest first."""
         request = pb.ListAccountStatusesRequest(
-            viewer_id=viewer_id, account_id=account_id, window=window, exclude_replies=exclude_replies
+            viewer_id=viewer_id,
+            account_id=account_id,
+            window=window,
+            exclude_replies=exclude_replies,
+            only_media=only_media,
         )
         return (await self._read(self._status.ListAccountStatuses, request)).statuses
 

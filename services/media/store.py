@@ -112,3 +112,41 @@ async def find_piece(
             },
         )
         return await cursor.fetchone()
+
+
+async def discard_media(conn: Connection, media_ids: Sequence[int]) -> None:
+    """Hide pictures from everybody; what is discarded stays so since when it was."""
+    await conn.execute(
+        "UPDATE media SET discarded_at = now() WHERE id = ANY(%s) AND discarded_at IS NULL", (list(media_ids),)
+    )
+
+
+async def keep_media(conn: Connection, media_ids: Sequence[int]) -> None:
+    """Note that statuses show pictures, and show those again that were discarded."""
+    await conn.execute(
+        "UPDATE media SET is_attached = true, discarded_at = NULL WHERE id = ANY(%s)", (list(media_ids),)
+    )
+
+
+async def delete_media(conn: Connection, media_ids: Sequence[int]) -> None:
+    """Delete discarded pictures for good."""
+    await conn.execute("DELETE FROM media WHERE id = ANY(%s) AND discarded_at IS NOT NULL", (list(media_ids),))
+
+
+async def list_loose(conn: Connection, limit: int) -> list[int]:
+    """Return some pictures older than a day that are not known to hang on a status, oldest first."""
+    cursor = await conn.execute(
+        "SELECT id FROM media WHERE NOT is_attached AND discarded_at IS NULL"
+        " AND id < (extract(epoch FROM now() - interval '1 day') * 1000)::bigint << 16 ORDER BY id LIMIT %s",
+        (limit,),
+    )
+    return [media_id for (media_id,) in await cursor.fetchall()]
+
+
+async def list_discarded(conn: Connection, limit: int) -> list[int]:
+    """Return some pictures that were discarded more than ten minutes ago, oldest first."""
+    cursor = await conn.execute(
+        "SELECT id FROM media WHERE discarded_at < now() - interval '10 minutes' ORDER BY discarded_at LIMIT %s",
+        (limit,),
+    )
+    return [media_id for (media_id,) in await cursor.fetchall()]

@@ -1,5 +1,5 @@
 """Statuses: up to 150 characters, broadcast to friends.
 
-Owns `statuses`, `favourites`, `revisions` and `claims`; publishes `status.published`, `status.deleted`, `status.mentioned`
+Owns `statuses`, `attachments`, `favourites`, `revisions` and `claims`; publishes `status.published`, `status.deleted`, `status.mentioned`
 and `status.favourited`; calls social_graph to decide who may see what, and account to find whom a text mentions.
 """

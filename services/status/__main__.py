@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 from kodama.account.v1 import account_service_pb2_grpc
+from kodama.media.v1 import media_service_pb2_grpc
 from kodama.social_graph.v1 import social_graph_service_pb2_grpc
 
 from chassis import caller
@@ -15,7 +16,7 @@ from chassis.ledger_service import ledger_service
 from chassis.process import run_service
 from chassis.rpc import Service, open_channel
 from chassis.settings import Settings, load_settings
-from services.status.clients import Accounts, SocialGraph
+from services.status.clients import Accounts, Media, SocialGraph
 from services.status.editing import Editing
 from services.status.favouriting import Favouriting
 from services.status.posting import Posting
@@ -32,18 +33,22 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     account_channel = open_channel(
         settings.address("account"), "kodama.account.v1.AccountService", retryable=("BatchFindAccounts",)
     )
-    for channel in (graph_channel, account_channel):
+    media_channel = open_channel(
+        settings.address("media"), "kodama.media.v1.MediaService", retryable=("BatchGetMedia",)
+    )
+    for channel in (graph_channel, account_channel, media_channel):
         stack.push_async_callback(channel.close)
     bell = Bell(pool)
     stack.push_async_callback(bell.close)
     signer = caller.Signer(caller.STATUS, settings.derive("rpc"))
     social_graph = SocialGraph(social_graph_service_pb2_grpc.SocialGraphServiceStub(graph_channel), signer)
     accounts = Accounts(account_service_pb2_grpc.AccountServiceStub(account_channel), signer)
+    media = Media(media_service_pb2_grpc.MediaServiceStub(media_channel), signer)
     domain = urlsplit(settings.base_url()).netloc
     reading = Reading(pool, social_graph)
     servicer = StatusServicer(
         Writes(pool, settings.derive("idempotency")),
-        Posting(pool, bell, accounts, reading, domain=domain),
+        Posting(pool, bell, accounts, media, reading, domain=domain),
         Editing(bell, accounts, domain=domain),
         Favouriting(pool, bell, social_graph, reading),
         Threads(pool, reading),

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.account.v1 import account_service_pb2_grpc as account_pb_grpc
+from kodama.media.v1 import media_service_pb2 as media_pb
+from kodama.media.v1 import media_service_pb2_grpc as media_pb_grpc
 from kodama.social_graph.v1 import social_graph_service_pb2 as pb
 from kodama.social_graph.v1 import social_graph_service_pb2_grpc as pb_grpc
 
@@ -54,3 +56,19 @@ class Accounts:
         response = await call(self._stub.BatchFindAccounts, request, self._signer, timeout_seconds=FIND_SECONDS)
         found = {account.handle: account.id for account in response.accounts}
         return {handle: found[handle] for handle in handles if handle in found}
+
+
+class Media:
+    """Asks media whose a picture is."""
+
+    def __init__(self, stub: "media_pb_grpc.MediaServiceAsyncStub", signer: caller.Signer) -> None:
+        self._stub = stub
+        self._signer = signer
+
+    async def find_missing(self, account_id: int, media_ids: Sequence[int]) -> list[int]:
+        """Return which of these are no pictures of the account. Raises Unavailable where media does not answer."""
+        if not media_ids:
+            return []
+        request = media_pb.BatchGetMediaRequest(media_ids=media_ids, account_id=account_id)
+        response = await call(self._stub.BatchGetMedia, request, self._signer, timeout_seconds=FIND_SECONDS)
+        return sorted(set(media_ids) - {media.id for media in response.media})

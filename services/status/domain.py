@@ -14,6 +14,7 @@ MAX_CODE_POINTS = 1000
 MAX_BYTES = 4000
 MAX_MENTIONS = 20
 MAX_EDITS = 50
+MAX_MEDIA = 4
 
 
 class Visibility(IntEnum):
@@ -49,6 +50,7 @@ class Status:
     replies_count: int = 0
     favourites_count: int = 0
     is_favourited: bool = False
+    media_ids: Sequence[int] = ()
 
     @property
     def created_at_ms(self) -> int:
@@ -100,12 +102,14 @@ class NewStatus:
     in_reply_to_account_id: int = 0
     mentioned: Mapping[str, int] = field(default_factory=dict)
     """Handles of the members that it mentions → their ids, in the order of the text."""
+    media_ids: Sequence[int] = ()
 
     @property
     def fingerprint(self) -> bytes:
         """Tells whether two requests with one idempotency key ask for the same."""
         reply = f"\0{self.in_reply_to_id}" if self.in_reply_to_id else ""
-        return hashlib.sha256(f"{self.visibility.value}\0{self.text}{reply}".encode()).digest()
+        media = f"\0media {list(self.media_ids)}" if self.media_ids else ""
+        return hashlib.sha256(f"{self.visibility.value}\0{self.text}{reply}{media}".encode()).digest()
 
     @property
     def notified(self) -> list[int]:
@@ -123,11 +127,17 @@ class NewStatus:
             in_reply_to_account_id=self.in_reply_to_account_id,
             mentioned_ids=list(self.mentioned.values()),
             mentioned_handles=list(self.mentioned),
+            media_ids=self.media_ids,
         )
 
 
 def check_new_status(
-    account_id: int, text: str, visibility: int, request_id: str, in_reply_to_id: int = 0
+    account_id: int,
+    text: str,
+    visibility: int,
+    request_id: str,
+    in_reply_to_id: int = 0,
+    media_ids: Sequence[int] = (),
 ) -> NewStatus:
     """Return what may be posted. Raises InvalidField, which names the field, where it may not."""
     if account_id <= 0:
@@ -137,11 +147,21 @@ def check_new_status(
         raise InvalidField("in_reply_to_id", "An id cannot be negative.")
     return NewStatus(
         account_id,
-        check_text(text),
+        check_text(text, may_be_blank=bool(media_ids)),
         check_visibility(visibility) or Visibility.PUBLIC,
         request_id,
         in_reply_to_id=in_reply_to_id,
+        media_ids=check_media(media_ids),
     )
+
+
+def check_media(media_ids: Sequence[int]) -> list[int]:
+    """Return the pictures that a status is to show. Raises InvalidField for too many, twice the same, and what is no id."""
+    if len(media_ids) > MAX_MEDIA:
+        raise InvalidField("media_ids", f"A status shows at most {MAX_MEDIA} pictures.")
+    if len(set(media_ids)) < len(media_ids) or any(media_id <= 0 for media_id in media_ids):
+        raise InvalidField("media_ids", "Each picture of a status is named once, by its id.")
+    return list(media_ids)
 
 
 def check_visibility(visibility: int) -> Visibility | None:
@@ -151,8 +171,11 @@ def check_visibility(visibility: int) -> Visibility | None:
     return Visibility(visibility) if visibility else None
 
 
-def check_text(text: str) -> str:
-    """Return the text as it is stored. Raises InvalidField where it is blank, too long or unacceptable."""
+def check_text(text: str, *, may_be_blank: bool = False) -> str:
+    """Return the text as it is stored. Raises InvalidField where it is blank, too long or unacceptable.
+
+    Where it may be blank, nothing is stored for it.
+    """
     if len(text) > MAX_CODE_POINTS:
         raise InvalidField("text", f"A status has at most {MAX_CHARACTERS} characters; this one has far more.")
     try:
@@ -160,6 +183,8 @@ def check_text(text: str) -> str:
     except characters.UnacceptableText as error:
         raise InvalidField("text", f"The status {error}.") from error
     if characters.is_blank(cleaned):
+        if may_be_blank:
+            return ""
         raise InvalidField("text", "A status cannot be blank.")
     length = characters.count(cleaned)
     if length > MAX_CHARACTERS:

@@ -1,15 +1,18 @@
 """Use case: post and delete statuses."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from psycopg.errors import UniqueViolation
+
 from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
-from chassis.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, NotFound
+from chassis.errors import Conflict, FailedPrecondition, IdempotencyKeyReused, InvalidField, NotFound
 from chassis.idempotency import Write
 from chassis.ledger import Bell
 from services.status import posting_store, store
-from services.status.clients import Accounts
+from services.status.clients import Accounts, Media
 from services.status.domain import NewStatus, Status, check_mentions
 from services.status.reading import Reading
 
@@ -20,10 +23,13 @@ class Posting:
     `domain` is this network's, as it stands behind a second @ in a mention.
     """
 
-    def __init__(self, pool: Pool, bell: Bell, accounts: Accounts, reading: Reading, *, domain: str) -> None:
+    def __init__(
+        self, pool: Pool, bell: Bell, accounts: Accounts, media: Media, reading: Reading, *, domain: str
+    ) -> None:
         self._pool = pool
         self._bell = bell
         self._accounts = accounts
+        self._media = media
         self._reading = reading
         self._domain = domain
         self._posts = Coalescer(self._insert_all)
@@ -32,16 +38,22 @@ class Posting:
         """Post a status, or return what the same idempotency key has posted.
 
         Raises IdempotencyKeyReused where it came with another body, FailedPrecondition where what it posted is deleted, NotFound where
-        the author may not see what they reply to, InvalidField where it mentions too many, Conflict while another call under the same key
-        is posting.
+        the author may not see what they reply to, InvalidField where it mentions too many or shows pictures that it cannot, Conflict
+        while another call under the same key is posting.
         """
-        addressed = await self._address(new)
-        status = await self._insert(addressed) if addressed is not None else None
+        addressed, missing = await asyncio.gather(
+            self._address(new), self._media.find_missing(new.account_id, new.media_ids)
+        )
+        status = await self._insert(addressed) if addressed is not None and not missing else None
         if status is not None:
             self._bell.ring()
             return status
         async with connection(self._pool) as conn:
             claim = await store.find_claim(conn, new.account_id, new.request_id) if new.request_id else None
+            if claim is None and missing:
+                raise InvalidField(
+                    "media_ids", f"There is no picture {missing[0]} of yours; it may be older than a day."
+                )
             if claim is None and (addressed is None or not new.request_id):
                 raise NotFound("There is no such status to reply to.", resource="status", field="in_reply_to_id")
             if claim is None:
@@ -54,11 +66,17 @@ class Posting:
         return posted[0]
 
     async def _insert(self, new: NewStatus) -> Status | None:
-        """Insert a status; those that are posted at the same time are one statement and one flush of the log, replies excepted."""
-        if not new.in_reply_to_id:
+        """Insert a status; those that are posted at the same time are one statement and one flush of the log.
+
+        Replies and what shows pictures excepted: they can fail for reasons that are not the others'.
+        """
+        if not new.in_reply_to_id and not new.media_ids:
             return await self._posts.get(new)
-        async with connection(self._pool) as conn:
-            return await store.insert_status(conn, new)
+        try:
+            async with connection(self._pool) as conn:
+                return await store.insert_status(conn, new)
+        except UniqueViolation as error:
+            raise InvalidField("media_ids", "Another status shows one of these pictures already.") from error
 
     async def _insert_all(self, posts: Sequence[NewStatus]) -> list[Status | None]:
         async with connection(self._pool) as conn:

@@ -42,7 +42,7 @@ class Reading:
         ]
 
     async def of_account(
-        self, viewer_id: int, account_id: int, page: Page, *, exclude_replies: bool = False
+        self, viewer_id: int, account_id: int, page: Page, *, exclude_replies: bool = False, only_media: bool = False
     ) -> list[Status]:
         """Return a page of an account's statuses that the viewer may see, newest first."""
         relations = await self._social_graph.relate(viewer_id, [account_id])
@@ -57,10 +57,16 @@ class Reading:
                 visibilities=visibilities,
                 mentioning=viewer_id,
                 exclude_replies=exclude_replies,
+                only_media=only_media,
             )
             statuses = await store.list_statuses(conn, viewer_id, status_ids) if status_ids else []
         shown = [status for status in statuses if may_see(viewer_id, status, relations.get(account_id))]
         return sorted(shown, key=lambda status: status.id, reverse=True)
+
+    async def attached_media(self, media_ids: Sequence[int]) -> list[int]:
+        """Return which of these pictures a status shows now."""
+        async with connection(self._pool) as conn:
+            return await store.list_attached_media(conn, media_ids)
 
     async def revisions(self, viewer_id: int, status_id: int) -> tuple[Status, list[Revision]]:
         """Return a status, and what it said before and says now, oldest first. Raises NotFound."""

@@ -16,6 +16,12 @@ CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
 $$;
 
+CREATE TABLE attachments (
+    media_id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    status_id bigint NOT NULL
+);
+
 CREATE TABLE chores (
     name text NOT NULL,
     begun_at timestamp with time zone NOT NULL,
@@ -87,7 +93,7 @@ CREATE TABLE revisions (
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT revisions_check CHECK ((cardinality(mentioned_handles) = cardinality(mentioned_ids))),
     CONSTRAINT revisions_mentioned_ids_check CHECK ((cardinality(mentioned_ids) <= 20)),
-    CONSTRAINT revisions_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 1000)) AND (octet_length(text) <= 4000)))
+    CONSTRAINT revisions_text_check CHECK (((char_length(text) <= 1000) AND (octet_length(text) <= 4000)))
 );
 
 CREATE TABLE statuses (
@@ -103,13 +109,18 @@ CREATE TABLE statuses (
     edited_at timestamp with time zone,
     replies_count integer DEFAULT 0 NOT NULL,
     favourites_count integer DEFAULT 0 NOT NULL,
+    media_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT statuses_favourites_count_check CHECK ((favourites_count >= 0)),
     CONSTRAINT statuses_in_reply_to_check CHECK (((in_reply_to_id IS NULL) = (in_reply_to_account_id IS NULL))),
+    CONSTRAINT statuses_media_ids_check CHECK ((cardinality(media_ids) <= 4)),
     CONSTRAINT statuses_mentions_check CHECK (((cardinality(mentioned_ids) = cardinality(mentioned_handles)) AND (cardinality(mentioned_ids) <= 20))),
     CONSTRAINT statuses_replies_count_check CHECK ((replies_count >= 0)),
-    CONSTRAINT statuses_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 1000)) AND (octet_length(text) <= 4000))),
+    CONSTRAINT statuses_text_check CHECK (((char_length(text) <= 1000) AND (octet_length(text) <= 4000) AND ((text <> ''::text) OR (media_ids <> '{}'::bigint[])))),
     CONSTRAINT statuses_visibility_check CHECK (((visibility >= 1) AND (visibility <= 4)))
 );
+
+ALTER TABLE ONLY attachments
+    ADD CONSTRAINT attachments_pkey PRIMARY KEY (media_id);
 
 ALTER TABLE ONLY chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
@@ -129,6 +140,8 @@ ALTER TABLE ONLY revisions
 ALTER TABLE ONLY statuses
     ADD CONSTRAINT statuses_pkey PRIMARY KEY (account_id, id);
 
+CREATE INDEX attachments_by_status ON attachments USING btree (account_id, status_id);
+
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX favourites_by_account ON favourites USING btree (account_id, id);
@@ -144,6 +157,9 @@ CREATE INDEX statuses_by_id ON statuses USING btree (id);
 CREATE INDEX statuses_by_parent ON statuses USING btree (in_reply_to_id, id) WHERE (in_reply_to_id IS NOT NULL);
 
 CREATE INDEX statuses_direct ON statuses USING btree (account_id, id) WHERE (visibility = 4);
+
+ALTER TABLE ONLY attachments
+    ADD CONSTRAINT attachments_account_id_status_id_fkey FOREIGN KEY (account_id, status_id) REFERENCES statuses(account_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY favourites
     ADD CONSTRAINT favourites_author_id_status_id_fkey FOREIGN KEY (author_id, status_id) REFERENCES statuses(account_id, id) ON DELETE CASCADE;

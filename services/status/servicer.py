@@ -46,7 +46,12 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     async def CreateStatus(self, request: pb.CreateStatusRequest, context: Context) -> pb.CreateStatusResponse:
         """Post a status."""
         new = check_new_status(
-            request.account_id, request.text, request.visibility, request.request_id, request.in_reply_to_id
+            request.account_id,
+            request.text,
+            request.visibility,
+            request.request_id,
+            request.in_reply_to_id,
+            request.media_ids,
         )
         return pb.CreateStatusResponse(status=_to_proto(await self._posting.post(new)))
 
@@ -150,7 +155,11 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         """Return a page of a profile."""
         page = page_of(request.window, default=20, maximum=40)
         statuses = await self._reading.of_account(
-            request.viewer_id, request.account_id, page, exclude_replies=request.exclude_replies
+            request.viewer_id,
+            request.account_id,
+            page,
+            exclude_replies=request.exclude_replies,
+            only_media=request.only_media,
         )
         return pb.ListAccountStatusesResponse(statuses=[_to_proto(status) for status in statuses])
 
@@ -176,6 +185,13 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         require_batch("status_ids", request.status_ids, MAX_BATCH)
         status_ids = await self._reading.on_home(request.viewer_id, request.status_ids)
         return pb.FilterHomeStatusesResponse(status_ids=status_ids)
+
+    async def FilterAttachedMedia(
+        self, request: pb.FilterAttachedMediaRequest, context: Context
+    ) -> pb.FilterAttachedMediaResponse:
+        """Return which pictures a status shows."""
+        require_batch("media_ids", request.media_ids, MAX_BATCH)
+        return pb.FilterAttachedMediaResponse(media_ids=await self._reading.attached_media(request.media_ids))
 
     async def PullStatuses(self, request: pb.PullStatusesRequest, context: Context) -> pb.PullStatusesResponse:
         """Return the newest of many authors."""
@@ -210,6 +226,7 @@ def _to_proto(status: Status) -> status_pb2.Status:
         replies_count=status.replies_count,
         favourites_count=status.favourites_count,
         is_favourited=status.is_favourited,
+        media_ids=status.media_ids,
     )
 
 
@@ -248,6 +265,7 @@ def status_service(servicer: StatusServicer) -> Service:
             "BatchCountStatuses": gateway,
             "CountStatuses": gateway | {caller.OPERATOR},
             "FilterHomeStatuses": timeline,
+            "FilterAttachedMedia": frozenset({caller.MEDIA, caller.WORKER}),
             "PullStatuses": timeline,
             "BatchGetPublishedStatuses": timeline,
         },

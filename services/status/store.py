@@ -33,7 +33,8 @@ async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
     """Insert a status, its idempotency key and its work in one statement, and count it among its parent's replies.
 
     None where the key was used within a day or is just now, and where the parent is gone. The parent is locked before the id is made,
-    so that it cannot be deleted meanwhile and replies have greater ids than what they reply to.
+    so that it cannot be deleted meanwhile and replies have greater ids than what they reply to. Raises UniqueViolation where another
+    status shows one of its pictures.
     """
     cursor = await conn.execute(
         """
@@ -57,13 +58,17 @@ async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
         posted AS (
             INSERT INTO statuses (
                 account_id, id, text, visibility,
-                in_reply_to_account_id, in_reply_to_id, mentioned_ids, mentioned_handles
+                in_reply_to_account_id, in_reply_to_id, mentioned_ids, mentioned_handles, media_ids
             )
             SELECT %(account_id)s, id, %(text)s, %(visibility)s, %(parent_account_id)s::bigint, %(parent_id)s::bigint,
-                %(mentioned_ids)s::bigint[], %(mentioned_handles)s::text[]
+                %(mentioned_ids)s::bigint[], %(mentioned_handles)s::text[], %(media_ids)s::bigint[]
             FROM made
             WHERE %(request_id)s = '' OR EXISTS (SELECT FROM claimed)
             RETURNING id
+        ),
+        attached AS (
+            INSERT INTO attachments (media_id, account_id, status_id)
+            SELECT media.id, %(account_id)s, posted.id FROM posted, unnest(%(media_ids)s::bigint[]) AS media(id)
         ),
         counted AS (
             UPDATE statuses SET replies_count = replies_count + 1 FROM posted, parent
@@ -96,6 +101,7 @@ async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
             "is_counted": new.visibility in OPEN,
             "mentioned_ids": list(new.mentioned.values()),
             "mentioned_handles": list(new.mentioned),
+            "media_ids": list(new.media_ids),
             "notified": new.notified,
             **_published(new.visibility),
             **_notices(),
@@ -152,7 +158,7 @@ async def lock_shown(conn: Connection, viewer_id: int, author_id: int, status_id
 
 
 async def delete_status(conn: Connection, status: Status) -> None:
-    """Delete a locked status and queue its retraction; what replied to it stands for itself from now on."""
+    """Delete a locked status and queue its retraction and its pictures' end; what replied to it stands for itself from now on."""
     await conn.execute(
         """
         WITH orphaned AS (
@@ -167,6 +173,12 @@ async def delete_status(conn: Connection, status: Status) -> None:
         deleted AS (
             DELETE FROM statuses WHERE account_id = %(account_id)s AND id = %(status_id)s
             RETURNING id, account_id
+        ),
+        dropped AS (
+            INSERT INTO ledger (task, queue, payload)
+            SELECT t.task, t.queue, jsonb_build_object('media_id', media.id)
+            FROM deleted, unnest(%(media_ids)s::bigint[]) AS media(id),
+                unnest(%(media_tasks)s::text[], %(media_queues)s::text[]) AS t(task, queue)
         )
         INSERT INTO ledger (task, queue, payload)
         SELECT t.task, t.queue, jsonb_build_object('entry_id', deleted.id, 'author_id', deleted.account_id)
@@ -178,6 +190,8 @@ async def delete_status(conn: Connection, status: Status) -> None:
             "parent_account_id": status.in_reply_to_account_id,
             "parent_id": status.in_reply_to_id,
             "was_counted": status.visibility in OPEN,
+            "media_ids": list(status.media_ids),
+            **{f"media_{name}": values for name, values in topology.tasks_of("status.media_dropped").items()},
             **topology.tasks_of("status.deleted"),
         },
     )
@@ -197,7 +211,7 @@ async def list_statuses_for(conn: Connection, questions: Sequence[tuple[int, Seq
             coalesce((extract(epoch FROM edited_at) * 1000)::bigint, 0) AS edited_at_ms,
             coalesce(in_reply_to_id, 0) AS in_reply_to_id,
             coalesce(in_reply_to_account_id, 0) AS in_reply_to_account_id,
-            mentioned_ids, mentioned_handles, replies_count, favourites_count,
+            mentioned_ids, mentioned_handles, replies_count, favourites_count, false AS is_favourited, media_ids,
             CASE WHEN favourites_count > 0 THEN ARRAY(
                 SELECT favourites.account_id FROM favourites
                 WHERE status_id = statuses.id AND favourites.account_id = ANY(%(viewer_ids)s)
@@ -230,6 +244,7 @@ async def list_account_status_ids(
     visibilities: Sequence[int],
     mentioning: int,
     exclude_replies: bool,
+    only_media: bool,
 ) -> list[int]:
     """Return the ids of a page of one account's statuses, in no order: those with these visibilities, or that mention a member."""
     newest = """
@@ -237,6 +252,7 @@ async def list_account_status_ids(
         WHERE account_id = %(account_id)s AND id < %(below)s AND id > %(above)s
             AND (visibility = ANY(%(visibilities)s) OR %(mentioning)s = ANY(mentioned_ids))
             AND NOT (%(exclude_replies)s AND in_reply_to_account_id IS NOT NULL AND in_reply_to_account_id <> account_id)
+            AND NOT (%(only_media)s AND media_ids = '{}')
         ORDER BY id DESC LIMIT %(limit)s
         """
     oldest = """
@@ -244,6 +260,7 @@ async def list_account_status_ids(
         WHERE account_id = %(account_id)s AND id < %(below)s AND id > %(above)s
             AND (visibility = ANY(%(visibilities)s) OR %(mentioning)s = ANY(mentioned_ids))
             AND NOT (%(exclude_replies)s AND in_reply_to_account_id IS NOT NULL AND in_reply_to_account_id <> account_id)
+            AND NOT (%(only_media)s AND media_ids = '{}')
         ORDER BY id ASC LIMIT %(limit)s
         """
     cursor = await conn.execute(
@@ -253,6 +270,7 @@ async def list_account_status_ids(
             "visibilities": list(visibilities),
             "mentioning": mentioning,
             "exclude_replies": exclude_replies,
+            "only_media": only_media,
             **page.parameters(),
         },
     )
@@ -266,6 +284,12 @@ async def list_published(conn: Connection, status_ids: Sequence[int]) -> list[tu
         (list(status_ids), Visibility.DIRECT.value),
     )
     return await cursor.fetchall()
+
+
+async def list_attached_media(conn: Connection, media_ids: Sequence[int]) -> list[int]:
+    """Return which of these pictures a status shows."""
+    cursor = await conn.execute("SELECT media_id FROM attachments WHERE media_id = ANY(%s)", (list(media_ids),))
+    return [media_id for (media_id,) in await cursor.fetchall()]
 
 
 async def pull_statuses(

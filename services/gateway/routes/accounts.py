@@ -160,9 +160,15 @@ async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
     window = params.window(default=DEFAULT_STATUSES, maximum=MAX_STATUSES)
     author, statuses = await asyncio.gather(
         gateway.hydration.account(account_id),
-        gateway.clients.account_statuses(call.viewer_id, account_id, window, exclude_replies=params.exclude_replies),
+        gateway.clients.account_statuses(
+            call.viewer_id,
+            account_id,
+            window,
+            exclude_replies=params.exclude_replies,
+            only_media=params.only_media,
+        ),
     )
-    if params.only_media or params.pinned or params.tagged:  # there is no such thing
+    if params.pinned or params.tagged:  # there is no such thing
         return json_response([])
     links = window_links(
         gateway.base_url,
@@ -170,7 +176,7 @@ async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
         [status.id for status in statuses],
         has_older=has_older(window, len(statuses)),
     )
-    return json_response([gateway.renderer.status(status, author) for status in statuses], links)
+    return json_response(await gateway.hydration.statuses_of(author, statuses), links)
 
 
 async def get_friends(call: Call[FriendParameters]) -> Response:

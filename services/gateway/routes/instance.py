@@ -25,7 +25,7 @@ class StatusLimits(Entity, kw_only=True):
     """What a status can hold."""
 
     max_characters: int = MAX_STATUS_CHARACTERS
-    max_media_attachments: int = 0
+    max_media_attachments: int = 4
     characters_reserved_per_url: int = CHARACTERS_PER_URL
 
 

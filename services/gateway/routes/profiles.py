@@ -57,7 +57,7 @@ async def get_profile(call: Call[NoParameters]) -> Response:
     return html_pages.page(
         "profile.html",
         account=account,
-        statuses=[gateway.renderer.status(status, account) for status in statuses],
+        statuses=await gateway.hydration.statuses_of(account, statuses),
         entries=[gateway.renderer.blog_entry(entry, account) for entry in entries],
     )
 
@@ -70,7 +70,7 @@ async def get_statuses(call: Call[WindowParameters]) -> Response:
     return html_pages.page(
         "statuses.html",
         account=account,
-        statuses=[call.gateway.renderer.status(status, account) for status in statuses],
+        statuses=await call.gateway.hydration.statuses_of(account, statuses),
         older_than=statuses[-1].id if len(statuses) >= window.limit else None,
     )
 
@@ -90,7 +90,7 @@ async def get_post(call: Call[NoParameters]) -> Response:
     return html_pages.page(
         "status.html",
         account=account,
-        status=gateway.renderer.status(found[0], account),
+        status=await gateway.hydration.status(found[0], account),
         ancestors=[status for status in shown if status.id in above],
         replies=[status for status in shown if status.id not in above],
     )

@@ -14,7 +14,7 @@ from chassis.errors import NotFound
 from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.context import Call
-from services.gateway.parameters import Id, IdList, LongText, NoParameters
+from services.gateway.parameters import Id, IdList, LongText, MediaIds, NoParameters
 from services.gateway.routing import Handler, Route, json_response
 
 VISIBILITIES: Mapping[str, status_pb2.Visibility.ValueType] = {
@@ -33,6 +33,8 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     visibility: Visibility = ""
     """Empty means as the member's settings say."""
     in_reply_to_id: Id | None = None
+    media_ids: MediaIds = []
+    """With a picture, the text may be empty."""
 
 
 class StatusChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,10 +58,14 @@ async def post_status(call: Call[NewStatus]) -> Response:
     if visibility is None:
         visibility = (await gateway.clients.account_settings(own_id)).default_visibility
     status = await gateway.clients.create_status(
-        account_id=own_id, text=params.status, visibility=visibility, in_reply_to_id=params.in_reply_to_id or 0
+        account_id=own_id,
+        text=params.status,
+        visibility=visibility,
+        in_reply_to_id=params.in_reply_to_id or 0,
+        media_ids=params.media_ids,
     )
     author = await gateway.hydration.account(own_id)
-    return json_response(gateway.renderer.status(status, author))
+    return json_response(await gateway.hydration.status(status, author))
 
 
 async def put_status(call: Call[StatusChange]) -> Response:
@@ -74,7 +80,7 @@ async def put_status(call: Call[StatusChange]) -> Response:
         visibility=VISIBILITIES.get(params.visibility, status_pb2.VISIBILITY_UNSPECIFIED),
     )
     author = await gateway.hydration.account(own_id)
-    return json_response(gateway.renderer.status(status, author))
+    return json_response(await gateway.hydration.status(status, author))
 
 
 async def get_statuses(call: Call[StatusIds]) -> Response:
@@ -140,7 +146,7 @@ async def delete_status(call: Call[NoParameters]) -> Response:
         deleted = gateway.renderer.blog_entry_as_status(entry, author, with_text=True)
     else:
         status = await gateway.clients.delete_status(own_id, status_id)
-        deleted = gateway.renderer.status(status, author, with_text=True)
+        deleted = await gateway.hydration.status(status, author, with_text=True)
     deleted.account.statuses_count = max(0, deleted.account.statuses_count - (deleted.kodama.kind == "status"))
     return json_response(deleted)
 

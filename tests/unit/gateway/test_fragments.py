@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from kodama.account.v1 import account_pb2
+from kodama.media.v1 import media_pb2
 from kodama.status.v1 import status_pb2
 
 from services.gateway.fragments import ENTRY_BYTES, FragmentCache, Fragments
@@ -39,19 +40,31 @@ STATUSES = st.builds(
     in_reply_to_id=IDS | st.just(0),
     in_reply_to_account_id=IDS | st.just(0),
     mentions=st.lists(st.builds(status_pb2.Mention, account_id=IDS, handle=st.sampled_from(["hana", "ken"]))),
+    media_ids=st.lists(st.integers(1, 4), max_size=4, unique=True),
     replies_count=SMALL,
     favourites_count=SMALL,
     is_favourited=st.booleans(),
 )
+MEDIA = {
+    number: media_pb2.Media(
+        id=number,
+        token="0" * 32,
+        extension="jpg",
+        original=media_pb2.Rendition(width=9, height=number),
+        preview=media_pb2.Rendition(width=4, height=number),
+        description="説明" * (number % 2),
+    )
+    for number in (1, 2, 3)
+}
 COUNTS = st.builds(Counts, SMALL, SMALL, TIMES)
 
 
 def shown(fragments: Fragments, status: status_pb2.Status, account: account_pb2.Account, counts: Counts) -> Any:
-    return msgspec.json.decode(fragments.status(status, account, fragments.account(account, counts)))
+    return msgspec.json.decode(fragments.status(status, account, fragments.account(account, counts), MEDIA))
 
 
 def expected(status: status_pb2.Status, account: account_pb2.Account, counts: Counts) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(RENDERER.status(status, RENDERER.account(account, counts))))
+    return msgspec.json.decode(msgspec.json.encode(RENDERER.status(status, RENDERER.account(account, counts), MEDIA)))
 
 
 @given(STATUSES, ACCOUNTS, st.lists(st.tuples(SMALL, SMALL, st.booleans(), COUNTS), min_size=1, max_size=3))

@@ -94,6 +94,7 @@ class Status(_message.Message):
     MENTIONS_FIELD_NUMBER: _builtins.int
     REPLIES_COUNT_FIELD_NUMBER: _builtins.int
     FAVOURITES_COUNT_FIELD_NUMBER: _builtins.int
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
     IS_FAVOURITED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     account_id: _builtins.int
@@ -120,6 +121,10 @@ class Status(_message.Message):
     def mentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mention]:
         """At most 20, in the order of the text."""
 
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The pictures that it shows, at most 4, in order."""
+
     def __init__(
         self,
         *,
@@ -135,11 +140,12 @@ class Status(_message.Message):
         mentions: _abc.Iterable[Global___Mention] | None = ...,
         replies_count: _builtins.int = ...,
         favourites_count: _builtins.int = ...,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
         is_favourited: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "edited_at_ms", b"edited_at_ms", "favourites_count", b"favourites_count", "id", b"id", "in_reply_to_account_id", b"in_reply_to_account_id", "in_reply_to_id", b"in_reply_to_id", "is_favourited", b"is_favourited", "mentions", b"mentions", "replies_count", b"replies_count", "text", b"text", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "edited_at_ms", b"edited_at_ms", "favourites_count", b"favourites_count", "id", b"id", "in_reply_to_account_id", b"in_reply_to_account_id", "in_reply_to_id", b"in_reply_to_id", "is_favourited", b"is_favourited", "media_ids", b"media_ids", "mentions", b"mentions", "replies_count", b"replies_count", "text", b"text", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

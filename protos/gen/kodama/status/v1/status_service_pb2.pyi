@@ -31,6 +31,7 @@ class CreateStatusRequest(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     IN_REPLY_TO_ID_FIELD_NUMBER: _builtins.int
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     text: _builtins.str
     visibility: _status_pb2.Visibility.ValueType
@@ -41,6 +42,10 @@ class CreateStatusRequest(_message.Message):
     """
     in_reply_to_id: _builtins.int
     """What it replies to; 0 for nothing."""
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Own pictures that no status shows yet, at most 4. With one, the text may be empty."""
+
     def __init__(
         self,
         *,
@@ -49,10 +54,11 @@ class CreateStatusRequest(_message.Message):
         visibility: _status_pb2.Visibility.ValueType = ...,
         request_id: _builtins.str = ...,
         in_reply_to_id: _builtins.int = ...,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "in_reply_to_id", b"in_reply_to_id", "request_id", b"request_id", "text", b"text", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "in_reply_to_id", b"in_reply_to_id", "media_ids", b"media_ids", "request_id", b"request_id", "text", b"text", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,11 +598,14 @@ class ListAccountStatusesRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     EXCLUDE_REPLIES_FIELD_NUMBER: _builtins.int
+    ONLY_MEDIA_FIELD_NUMBER: _builtins.int
     viewer_id: _builtins.int
     """0 means somebody who is not signed in."""
     account_id: _builtins.int
     exclude_replies: _builtins.bool
     """Without replies to others; replies to oneself stay."""
+    only_media: _builtins.bool
+    """Only those with pictures."""
     @_builtins.property
     def window(self) -> _window_pb2.Window:
         """Default 20, at most 40."""
@@ -608,10 +617,11 @@ class ListAccountStatusesRequest(_message.Message):
         account_id: _builtins.int = ...,
         window: _window_pb2.Window | None = ...,
         exclude_replies: _builtins.bool = ...,
+        only_media: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "exclude_replies", b"exclude_replies", "viewer_id", b"viewer_id", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "exclude_replies", b"exclude_replies", "only_media", b"only_media", "viewer_id", b"viewer_id", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -817,6 +827,52 @@ class FilterHomeStatusesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FilterHomeStatusesResponse: _TypeAlias = FilterHomeStatusesResponse  # noqa: Y015
+
+@_typing.final
+class FilterAttachedMediaRequest(_message.Message):
+    """FilterAttachedMediaRequest names pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_ids", b"media_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterAttachedMediaRequest: _TypeAlias = FilterAttachedMediaRequest  # noqa: Y015
+
+@_typing.final
+class FilterAttachedMediaResponse(_message.Message):
+    """FilterAttachedMediaResponse holds those that a status shows, in no order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_ids", b"media_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterAttachedMediaResponse: _TypeAlias = FilterAttachedMediaResponse  # noqa: Y015
 
 @_typing.final
 class PullStatusesRequest(_message.Message):

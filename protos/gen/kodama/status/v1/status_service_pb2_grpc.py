@@ -105,6 +105,11 @@ class StatusServiceStub(object):
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesRequest.SerializeToString,
                 response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesResponse.FromString,
                 _registered_method=True)
+        self.FilterAttachedMedia = channel.unary_unary(
+                '/kodama.status.v1.StatusService/FilterAttachedMedia',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaResponse.FromString,
+                _registered_method=True)
         self.PullStatuses = channel.unary_unary(
                 '/kodama.status.v1.StatusService/PullStatuses',
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesRequest.SerializeToString,
@@ -223,6 +228,13 @@ class StatusServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FilterAttachedMedia(self, request, context):
+        """FilterAttachedMedia returns which of these pictures a status shows now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PullStatuses(self, request, context):
         """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author.
         """
@@ -309,6 +321,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.FilterHomeStatuses,
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesRequest.FromString,
                     response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesResponse.SerializeToString,
+            ),
+            'FilterAttachedMedia': grpc.unary_unary_rpc_method_handler(
+                    servicer.FilterAttachedMedia,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaResponse.SerializeToString,
             ),
             'PullStatuses': grpc.unary_unary_rpc_method_handler(
                     servicer.PullStatuses,
@@ -700,6 +717,33 @@ class StatusService(object):
             '/kodama.status.v1.StatusService/FilterHomeStatuses',
             kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesRequest.SerializeToString,
             kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FilterAttachedMedia(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/FilterAttachedMedia',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,

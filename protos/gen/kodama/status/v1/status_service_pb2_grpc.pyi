@@ -69,6 +69,8 @@ class StatusServiceStub:
     """FilterHomeStatuses returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own or
     a friend's, and the viewer may see them.
     """
+    FilterAttachedMedia: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.FilterAttachedMediaRequest, _status_service_pb2.FilterAttachedMediaResponse]
+    """FilterAttachedMedia returns which of these pictures a status shows now."""
     PullStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.PullStatusesRequest, _status_service_pb2.PullStatusesResponse]
     """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author."""
     BatchGetPublishedStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.BatchGetPublishedStatusesRequest, _status_service_pb2.BatchGetPublishedStatusesResponse]
@@ -115,6 +117,8 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """FilterHomeStatuses returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own or
     a friend's, and the viewer may see them.
     """
+    FilterAttachedMedia: _aio.UnaryUnaryMultiCallable[_status_service_pb2.FilterAttachedMediaRequest, _status_service_pb2.FilterAttachedMediaResponse]  # type: ignore[assignment]
+    """FilterAttachedMedia returns which of these pictures a status shows now."""
     PullStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.PullStatusesRequest, _status_service_pb2.PullStatusesResponse]  # type: ignore[assignment]
     """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author."""
     BatchGetPublishedStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.BatchGetPublishedStatusesRequest, _status_service_pb2.BatchGetPublishedStatusesResponse]  # type: ignore[assignment]
@@ -242,6 +246,14 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         """FilterHomeStatuses returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own or
         a friend's, and the viewer may see them.
         """
+
+    @_abc_1.abstractmethod
+    def FilterAttachedMedia(
+        self,
+        request: _status_service_pb2.FilterAttachedMediaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.FilterAttachedMediaResponse, _abc.Awaitable[_status_service_pb2.FilterAttachedMediaResponse]]:
+        """FilterAttachedMedia returns which of these pictures a status shows now."""
 
     @_abc_1.abstractmethod
     def PullStatuses(
