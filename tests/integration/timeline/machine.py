@@ -224,10 +224,11 @@ class Machine(RuleBasedStateMachine):
         self.scene.let_leases_end()
 
     @rule(number=which, fate=st.sampled_from(("done", "done", "dies before", "dies while", "dies after")))
-    @precondition(lambda self: self.broker.waiting)
     def do_work(self, number: int, fate: str) -> None:
         """Have a worker do any of what waits; a worker that dies leaves it to another."""
-        self._work(self.broker.waiting[number % len(self.broker.waiting)], fate)
+        waiting = self._waiting()
+        if waiting:
+            self._work(waiting[number % len(waiting)], fate)
 
     @rule(chance=st.randoms(use_true_random=False))
     def do_all_work(self, chance: random.Random) -> None:
@@ -262,12 +263,13 @@ class Machine(RuleBasedStateMachine):
         self.broker.waiting.clear()
 
     @rule(reader=member, number=which)
-    @precondition(lambda self: self.broker.waiting)
     def do_work_during_a_read(self, reader: int, number: int) -> None:
         self.asleep.discard(reader)
-        delivery = self.broker.waiting[number % len(self.broker.waiting)]
-        self.reading.interruption = lambda: self.scene.work(delivery)
-        self.check(reader)
+        waiting = self._waiting()
+        if waiting:
+            delivery = waiting[number % len(waiting)]
+            self.reading.interruption = lambda: self.scene.work(delivery)
+            self.check(reader)
 
     @rule(number=which)
     @precondition(lambda self: self.posted)
@@ -306,6 +308,12 @@ class Machine(RuleBasedStateMachine):
     def _read(self, account_id: int, window: Window) -> list[int]:
         page = page_of(window, default=20, maximum=40)
         return [entry.entry_id for entry in self.stage.run(self.reading.page(account_id, page))]
+
+    def _waiting(self) -> list[Delivery]:
+        """Return what waits at the broker, after the relay's next turn where nothing does."""
+        if not self.broker.waiting:
+            self.relay()
+        return self.broker.waiting
 
     def _work(self, delivery: Delivery, fate: str = "done") -> None:
         try:

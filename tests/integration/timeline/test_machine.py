@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -18,8 +17,6 @@ from tests.integration.timeline.relay_mutants import RelayWithIdCursor, RelayWit
 from tests.integration.timeline.stage import Stage
 
 EXAMPLES = int(os.environ.get("KODAMA_MACHINE_EXAMPLES", "25"))
-HUNTED = int(os.environ.get("KODAMA_MUTANT_EXAMPLES", "0"))
-"""At most so many random histories are spent on each mutant."""
 SHOWN_AS: dict[type[Mutant], type[Wrong]] = {
     RelayWithIdCursor: NeverDone,
     RelayWithoutLeases: NeverDone,
@@ -35,21 +32,17 @@ def stage(module_settings: Settings) -> Iterator[Stage]:
     opened.close()
 
 
-def _histories(examples: int, **others: Any) -> hypothesis_settings:
-    return hypothesis_settings(
-        max_examples=examples,
+def test_every_home_timeline_is_exact_after_every_step(stage: Stage) -> None:
+    Machine.stage = stage
+    settings = hypothesis_settings(
+        max_examples=EXAMPLES,
         stateful_step_count=STEPS,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         database=None,
         print_blob=True,
-        **others,
     )
-
-
-def test_every_home_timeline_is_exact_after_every_step(stage: Stage) -> None:
-    Machine.stage = stage
-    run_state_machine_as_test(Machine, settings=_histories(EXAMPLES))
+    run_state_machine_as_test(Machine, settings=settings)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
@@ -70,14 +63,3 @@ def test_a_mutant_is_caught_and_nothing_else(stage: Stage, mutant: type[Mutant])
     with pytest.raises(SHOWN_AS.get(mutant, NotTheTruth)):
         HISTORIES[mutant](faulty)
     faulty.teardown()
-
-
-@pytest.mark.skipif(not HUNTED, reason="takes minutes: make mutants")
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_random_histories_catch_a_mutant_too(stage: Stage, mutant: type[Mutant]) -> None:
-    class Faulty(Machine):
-        parts = mutant()
-
-    Faulty.stage = stage
-    with pytest.raises(Wrong):
-        run_state_machine_as_test(Faulty, settings=_histories(HUNTED, phases=(Phase.generate,)))
