@@ -3,9 +3,11 @@
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from deploy.local.state import open_state, reachable_home, remove_home
 from deploy.local.trial import COMMAND, Trial, trial_network
 
 STOP_SECONDS = 45
+START_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,47 @@ def further_workers(bench: Bench, queue: str, count: int) -> Iterator[Sequence[s
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
+
+
+@contextmanager
+def further_gateway(bench: Bench) -> Iterator[str]:
+    """Run another gateway beside the network's, one that remembers nothing yet; lend its address when it answers."""
+    address = f"127.0.0.1:{free_port()}"
+    with (bench.folder / "gateway.log").open("wb") as log:
+        gateway = subprocess.Popen(
+            [*COMMAND, "serve", "gateway"],
+            env={**bench.environment(), "KODAMA_GATEWAY_ADDRESS": address},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_open(address)
+        yield address
+    finally:
+        _stop(gateway)
+
+
+def _wait_until_open(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def run_child(module: str, job: bytes, *, seconds: float, environment: Mapping[str, str] | None = None) -> bytes:
