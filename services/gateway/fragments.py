@@ -32,9 +32,8 @@ class FragmentCache:
 
     def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
         """Return a fragment, made where it is not known."""
-        known = self._known.get(key)
+        known = self.find(key)
         if known is not None:
-            self._known.move_to_end(key)
             return known
         made = make()
         self._known[key] = made
@@ -43,6 +42,13 @@ class FragmentCache:
             _, dropped = self._known.popitem(last=False)
             self._bytes -= len(dropped) + ENTRY_BYTES
         return made
+
+    def find(self, key: tuple[object, ...]) -> bytes | None:
+        """Return a fragment that is known."""
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+        return known
 
     @property
     def size(self) -> int:
@@ -80,14 +86,30 @@ class Fragments:
         media: Mapping[int, media_pb2.Media],
     ) -> bytes:
         """Return a status as its viewer may see it; `author_json` is what `account` says of its author."""
-        attachments = msgspec.json.encode(self._renderer.attachments(status, media)) if status.media_ids else b"[]"
         start = self._cache.get(
-            ("status", status.id, status.version, author.handle),
+            ("status", status.id, status.version),
             lambda: _without(self._renderer.status(status, self._renderer.account(author, Counts())), CHANGING_STATUS),
         )
+        return self.complete(start, status, author_json, media)
+
+    def find_status(self, card: status_pb2.StatusCard) -> bytes | None:
+        """Return what is kept of a status in the version of a card, to be completed; None where nothing is."""
+        return self._cache.find(("status", card.status_id, card.version))
+
+    def complete(
+        self,
+        start: bytes,
+        seen: status_pb2.Status | status_pb2.StatusCard,
+        author_json: bytes,
+        media: Mapping[int, media_pb2.Media],
+    ) -> bytes:
+        """Return a status of which the beginning is kept, with what its owner has just said of it to its viewer."""
+        attachments = (
+            msgspec.json.encode(self._renderer.attachments(seen.media_ids, media)) if seen.media_ids else b"[]"
+        )
         flags = (
-            f',"replies_count":{status.replies_count},"favourites_count":{status.favourites_count},'
-            f'"favourited":{"true" if status.is_favourited else "false"},"account":'
+            f',"replies_count":{seen.replies_count},"favourites_count":{seen.favourites_count},'
+            f'"favourited":{"true" if seen.is_favourited else "false"},"account":'
         )
         return b'%b%b%b,"media_attachments":%b}' % (start, flags.encode(), author_json, attachments)
 

@@ -96,7 +96,9 @@ class Hydration:
         """Return one; with its source where it has just been deleted."""
         return self._renderer.status(status, author, await self._pictures([status]), with_text=with_text)
 
-    async def _pictures(self, statuses: Sequence[status_pb2.Status]) -> dict[int, media_pb2.Media]:
+    async def _pictures(
+        self, statuses: Sequence[status_pb2.Status | status_pb2.StatusCard]
+    ) -> dict[int, media_pb2.Media]:
         """Return the pictures of statuses, by id; nobody is asked where there are none. Where media is away, statuses go without."""
         try:
             return await self._media.get({media_id for status in statuses for media_id in status.media_ids})
@@ -143,18 +145,35 @@ class Hydration:
         return rendered
 
     async def home(self, viewer_id: int, entries: Sequence[timeline_pb2.TimelineEntry]) -> bytes:
-        """Return what stands on a page of a home timeline, in its order, as the JSON of a list of Status."""
+        """Return what stands on a page of a home timeline, in its order, as the JSON of a list of Status.
+
+        What a status says is only asked for where the version that its owner has just named is not kept; whether the viewer may see it
+        was decided by its owner in the call that listed these entries.
+        """
+        entry_ids = [entry.entry_id for entry in entries]
+        found = {
+            entry.entry_id: self._fragments.find_status(entry.status) for entry in entries if entry.HasField("status")
+        }
+        kept = {an_id: start for an_id, start in found.items() if start is not None}
+        unknown = [an_id for an_id in entry_ids if an_id not in kept]
         statuses, blog_entries, authors = await asyncio.gather(
-            self._clients.statuses(viewer_id, [entry.entry_id for entry in entries if _is(entry, Kind.STATUS)]),
-            self._clients.blog_entries(viewer_id, [entry.entry_id for entry in entries if _is(entry, Kind.BLOG_ENTRY)]),
+            self._clients.statuses(viewer_id, [an_id for an_id in unknown if kind_of(an_id) is Kind.STATUS]),
+            self._clients.blog_entries(viewer_id, [an_id for an_id in unknown if kind_of(an_id) is Kind.BLOG_ENTRY]),
             self._members(entry.author_id for entry in entries),
         )
-        media = await self._pictures(statuses)
+        media = await self._pictures([*statuses, *(entry.status for entry in entries if entry.entry_id in kept)])
         rendered = {an_id: self._fragments.account(*member) for an_id, member in authors.items()}
         posts = {
             status.id: self._fragments.status(status, authors[status.account_id][0], rendered[status.account_id], media)
             for status in statuses
             if status.account_id in authors
+        }
+        posts |= {
+            entry.entry_id: self._fragments.complete(
+                kept[entry.entry_id], entry.status, rendered[entry.author_id], media
+            )
+            for entry in entries
+            if entry.entry_id in kept and entry.author_id in rendered
         }
         posts |= {
             entry.id: msgspec.json.encode(
@@ -163,7 +182,7 @@ class Hydration:
             for entry in blog_entries
             if entry.account_id in authors
         }
-        return b"[%b]" % b",".join(posts[entry.entry_id] for entry in entries if entry.entry_id in posts)
+        return b"[%b]" % b",".join(posts[an_id] for an_id in entry_ids if an_id in posts)
 
     async def notifications(
         self, viewer_id: int, notifications: Sequence[notification_pb2.Notification]
@@ -201,7 +220,3 @@ class Hydration:
             for suggestion in suggestions
             if suggestion.account_id in accounts
         ]
-
-
-def _is(entry: timeline_pb2.TimelineEntry, kind: Kind) -> bool:
-    return kind_of(entry.entry_id) is kind

@@ -1,6 +1,6 @@
 """From the services' messages to the entities that clients read. Pure: no calls, no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -145,7 +145,7 @@ class Renderer:
             in_reply_to_id=str(status.in_reply_to_id) if status.in_reply_to_id else None,
             in_reply_to_account_id=str(status.in_reply_to_account_id) if status.in_reply_to_account_id else None,
             mentions=[self._mention(mention) for mention in status.mentions],
-            media_attachments=self.attachments(status, media),
+            media_attachments=self.attachments(status.media_ids, media),
             replies_count=status.replies_count,
             favourites_count=status.favourites_count,
             favourited=status.is_favourited,
@@ -240,10 +240,10 @@ class Renderer:
         )
 
     def attachments(
-        self, status: status_pb2.Status, media: Mapping[int, media_pb2.Media]
+        self, media_ids: Iterable[int], media: Mapping[int, media_pb2.Media]
     ) -> list[entities.MediaAttachment]:
-        """Return a status's pictures, in its order."""
-        return [self.media(media[media_id]) for media_id in status.media_ids if media_id in media]
+        """Return pictures in the order of their ids here."""
+        return [self.media(media[media_id]) for media_id in media_ids if media_id in media]
 
     def media(self, media: media_pb2.Media) -> entities.MediaAttachment:
         """Return a picture."""

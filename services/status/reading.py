@@ -33,13 +33,11 @@ class Reading:
             return status
         raise NotFound("There is no such status.", resource="status")
 
-    async def on_home(self, viewer_id: int, status_ids: Sequence[int]) -> list[int]:
-        """Return the ids of those that may stand on the viewer's home timeline now, in no order."""
+    async def on_home(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
+        """Return those that may stand on the viewer's home timeline now, in no order."""
         statuses = await self._load(viewer_id, status_ids)
         relations = await self._social_graph.relate(viewer_id, [status.account_id for status in statuses])
-        return [
-            status.id for status in statuses if may_stand_on_home(viewer_id, status, relations.get(status.account_id))
-        ]
+        return [status for status in statuses if may_stand_on_home(viewer_id, status, relations.get(status.account_id))]
 
     async def of_account(
         self, viewer_id: int, account_id: int, page: Page, *, exclude_replies: bool = False, only_media: bool = False

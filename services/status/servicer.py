@@ -183,8 +183,10 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     ) -> pb.FilterHomeStatusesResponse:
         """Return those that may stand on a home timeline."""
         require_batch("status_ids", request.status_ids, MAX_BATCH)
-        status_ids = await self._reading.on_home(request.viewer_id, request.status_ids)
-        return pb.FilterHomeStatusesResponse(status_ids=status_ids)
+        statuses = await self._reading.on_home(request.viewer_id, request.status_ids)
+        return pb.FilterHomeStatusesResponse(
+            status_ids=[status.id for status in statuses], cards=[_to_card(status) for status in statuses]
+        )
 
     async def FilterAttachedMedia(
         self, request: pb.FilterAttachedMediaRequest, context: Context
@@ -241,6 +243,17 @@ def _member(account_id: int) -> int:
     if account_id <= 0:
         raise InvalidField("account_id", "Only a member can do this.")
     return account_id
+
+
+def _to_card(status: Status) -> status_pb2.StatusCard:
+    return status_pb2.StatusCard(
+        status_id=status.id,
+        version=status.version,
+        replies_count=status.replies_count,
+        favourites_count=status.favourites_count,
+        is_favourited=status.is_favourited,
+        media_ids=status.media_ids,
+    )
 
 
 def status_service(servicer: StatusServicer) -> Service:

@@ -23,7 +23,7 @@ from chassis.ids import MAX_ID, Kind, kind_of
 from chassis.paging import Page
 from chassis.rpc import call, call_stream, open_channel
 from chassis.settings import Settings
-from services.timeline.domain import Entry, Relation, lowest_complete
+from services.timeline.domain import Card, Entry, Relation, lowest_complete
 from services.timeline.rows import Ids
 
 READ_SECONDS = 3
@@ -35,8 +35,8 @@ MAX_OPEN_ROWS = 5000
 class Source(Protocol):
     """One kind of entries and the service that owns it."""
 
-    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> list[int]:
-        """Return which of them may stand on the viewer's home timeline now."""
+    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> Mapping[int, Card | None]:
+        """Return which of them may stand on the viewer's home timeline now, with what their owner says of them where it does."""
 
     async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[Entry]:
         """Return a page of what these authors have published for the viewer."""
@@ -52,11 +52,17 @@ class Statuses:
         self._stub = stub
         self._signer = signer
 
-    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> list[int]:
-        """Return which of them may stand on the viewer's home timeline now."""
+    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> Mapping[int, Card | None]:
+        """Return which of them may stand on the viewer's home timeline now, with their cards."""
         request = status_pb.FilterHomeStatusesRequest(viewer_id=viewer_id, status_ids=entry_ids)
         response = await call(self._stub.FilterHomeStatuses, request, self._signer, timeout_seconds=READ_SECONDS)
-        return list(response.status_ids)
+        cards = {
+            card.status_id: Card(
+                card.version, card.replies_count, card.favourites_count, card.is_favourited, tuple(card.media_ids)
+            )
+            for card in response.cards
+        }
+        return {status_id: cards.get(status_id) for status_id in response.status_ids}
 
     async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[Entry]:
         """Return a page of these authors' statuses."""
@@ -78,11 +84,11 @@ class BlogEntries:
         self._stub = stub
         self._signer = signer
 
-    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> list[int]:
+    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> Mapping[int, Card | None]:
         """Return which of them may stand on the viewer's home timeline now."""
         request = blog_pb.FilterHomeBlogEntriesRequest(viewer_id=viewer_id, blog_entry_ids=entry_ids)
         response = await call(self._stub.FilterHomeBlogEntries, request, self._signer, timeout_seconds=READ_SECONDS)
-        return list(response.blog_entry_ids)
+        return dict.fromkeys(response.blog_entry_ids)
 
     async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[Entry]:
         """Return a page of these authors' blog entries."""
@@ -105,13 +111,16 @@ class Publications:
     def __init__(self, sources: Mapping[Kind, Source]) -> None:
         self._sources = sources
 
-    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> set[int]:
-        """Return which of them may stand on the viewer's home timeline now. Raises what any owner raises: fails closed."""
+    async def on_home(self, viewer_id: int, entry_ids: Sequence[int]) -> dict[int, Card | None]:
+        """Return which of them may stand on the viewer's home timeline now, with the cards of statuses.
+
+        Raises what any owner raises: fails closed.
+        """
         parts = _by_kind(entry_ids)
         answers = await asyncio.gather(
             *(self._sources[kind].on_home(viewer_id, part) for kind, part in parts if kind in self._sources)
         )
-        return {entry_id for answer in answers for entry_id in answer}
+        return {entry_id: card for answer in answers for entry_id, card in answer.items()}
 
     async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[Entry]:
         """Return everything of these authors that could be on a page; at most a page of each kind."""

@@ -12,11 +12,24 @@ NEVER_PUSHED = MAX_ID
 
 
 @dataclass(frozen=True)
+class Card:
+    """What a status's owner says of it to a viewer beside its content."""
+
+    version: int
+    replies_count: int
+    favourites_count: int
+    is_favourited: bool
+    media_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Entry:
     """One entry of a home timeline."""
 
     entry_id: int
     author_id: int
+    card: Card | None = None
+    """Of a status that may be shown; from its owner, in the same breath."""
 
 
 @dataclass(frozen=True)

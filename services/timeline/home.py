@@ -53,8 +53,8 @@ class HomeReading:
         for _ in range(MAX_SCANS):
             candidates = await self._candidates(account_id, scan, open_work)
             scanned = take_page(list(candidates), scan)
-            for entry_id in await self._publications.on_home(account_id, scanned):
-                shown[entry_id] = candidates[entry_id]
+            for entry_id, card in (await self._publications.on_home(account_id, scanned)).items():
+                shown[entry_id] = replace(candidates[entry_id], card=card)
             if len(shown) >= page.limit or len(scanned) < scan.limit:
                 break
             scan = _beyond(scan, scanned)
@@ -62,7 +62,7 @@ class HomeReading:
 
     async def filter(self, account_id: int, entry_ids: Sequence[int]) -> set[int]:
         """Return which of these entries may stand on a member's home timeline now. Raises as `page`."""
-        return await self._publications.on_home(account_id, entry_ids)
+        return set(await self._publications.on_home(account_id, entry_ids))
 
     async def _candidates(self, account_id: int, page: Page, open_work: OpenWork) -> dict[int, Entry]:
         """Return at least everything that could be on this page, by id; what may not be shown is still among it."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+from kodama.status.v1 import status_pb2
 from kodama.timeline.v1 import timeline_pb2, timeline_service_pb2_grpc
 from kodama.timeline.v1 import timeline_service_pb2 as pb
 
@@ -13,7 +14,7 @@ from chassis.ids import kind_of
 from chassis.paging import page_of
 from chassis.rpc import Service, method_names, require_batch
 from services.timeline.checking import Checking
-from services.timeline.domain import Entry
+from services.timeline.domain import Card, Entry
 from services.timeline.explaining import Explaining
 from services.timeline.home import HomeReading
 from services.timeline.open_work import OpenWorkList
@@ -118,6 +119,18 @@ def _to_proto(entry: Entry) -> timeline_pb2.TimelineEntry:
         entry_id=entry.entry_id,
         author_id=entry.author_id,
         kind=timeline_pb2.EntryKind.ValueType(kind_of(entry.entry_id).value),
+        status=_to_card(entry.entry_id, entry.card) if entry.card is not None else None,
+    )
+
+
+def _to_card(status_id: int, card: Card) -> status_pb2.StatusCard:
+    return status_pb2.StatusCard(
+        status_id=status_id,
+        version=card.version,
+        replies_count=card.replies_count,
+        favourites_count=card.favourites_count,
+        is_favourited=card.is_favourited,
+        media_ids=card.media_ids,
     )
 
 

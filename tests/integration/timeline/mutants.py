@@ -123,7 +123,7 @@ class Credulous(Publications):
     """A fault: whatever was found may be shown."""
 
     async def on_home(self, viewer_id, entry_ids):  # type: ignore[no-untyped-def]  # a fault, put in from outside
-        return set(entry_ids)
+        return dict.fromkeys(entry_ids)
 
 
 class NoFilter(Mutant):
@@ -255,7 +255,7 @@ class Remembering(Publications):
     async def on_home(self, viewer_id, entry_ids):  # type: ignore[no-untyped-def]  # a fault, put in from outside
         allowed = self._allowed.setdefault(viewer_id, set())
         allowed |= set(await super().on_home(viewer_id, [an_id for an_id in entry_ids if an_id not in allowed]))
-        return allowed & set(entry_ids)
+        return dict.fromkeys(allowed & set(entry_ids))
 
 
 class CachedRelations(Mutant):
@@ -280,7 +280,7 @@ class Friendly(Publications):
 
     async def on_home(self, viewer_id, entry_ids):  # type: ignore[no-untyped-def]  # a fault, put in from outside
         authors = {viewer_id, *(await self._friends.of([viewer_id])).get(viewer_id, [])}
-        return {entry.entry_id for entry in await self.published(entry_ids) if entry.author_id in authors}
+        return {entry.entry_id: None for entry in await self.published(entry_ids) if entry.author_id in authors}
 
 
 class FriendshipIsEnough(Mutant):

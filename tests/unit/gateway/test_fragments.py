@@ -63,6 +63,22 @@ def shown(fragments: Fragments, status: status_pb2.Status, account: account_pb2.
     return msgspec.json.decode(fragments.status(status, account, fragments.account(account, counts), MEDIA))
 
 
+def shown_from_card(
+    fragments: Fragments, status: status_pb2.Status, account: account_pb2.Account, counts: Counts
+) -> Any:
+    card = status_pb2.StatusCard(
+        status_id=status.id,
+        version=status.version,
+        replies_count=status.replies_count,
+        favourites_count=status.favourites_count,
+        is_favourited=status.is_favourited,
+        media_ids=status.media_ids,
+    )
+    start = fragments.find_status(card)
+    assert start is not None
+    return msgspec.json.decode(fragments.complete(start, card, fragments.account(account, counts), MEDIA))
+
+
 def expected(status: status_pb2.Status, account: account_pb2.Account, counts: Counts) -> Any:
     return msgspec.json.decode(msgspec.json.encode(RENDERER.status(status, RENDERER.account(account, counts), MEDIA)))
 
@@ -75,6 +91,7 @@ def test_fragments_say_what_entities_say(
     for replies, favourites, is_favourited, counts in views:  # the first makes the fragment, the others find it
         status.replies_count, status.favourites_count, status.is_favourited = replies, favourites, is_favourited
         assert shown(fragments, status, account, counts) == expected(status, account, counts)
+        assert shown_from_card(fragments, status, account, counts) == expected(status, account, counts)
 
 
 def test_another_version_is_another_fragment() -> None:
@@ -82,6 +99,8 @@ def test_another_version_is_another_fragment() -> None:
     account = account_pb2.Account(id=1, handle="hana", display_name="Hana", version=1)
     status = status_pb2.Status(id=5, account_id=1, text="before", visibility=status_pb2.VISIBILITY_PUBLIC, version=1)
     assert "before" in shown(fragments, status, account, Counts())["content"]
+    assert fragments.find_status(status_pb2.StatusCard(status_id=5, version=2)) is None
+    assert fragments.find_status(status_pb2.StatusCard(status_id=6, version=1)) is None
     status.text, status.version, account.display_name, account.version = "after", 2, "Hanako", 2
     now = shown(fragments, status, account, Counts())
     assert "after" in now["content"]

@@ -152,6 +152,46 @@ class Status(_message.Message):
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
 @_typing.final
+class StatusCard(_message.Message):
+    """StatusCard is what changes in a status as a viewer sees it: whoever has kept how a version looks needs no more to show it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REPLIES_COUNT_FIELD_NUMBER: _builtins.int
+    FAVOURITES_COUNT_FIELD_NUMBER: _builtins.int
+    IS_FAVOURITED_FIELD_NUMBER: _builtins.int
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    status_id: _builtins.int
+    version: _builtins.int
+    replies_count: _builtins.int
+    favourites_count: _builtins.int
+    is_favourited: _builtins.bool
+    """The viewer favours it."""
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Its pictures, what is said of which changes without the status."""
+
+    def __init__(
+        self,
+        *,
+        status_id: _builtins.int = ...,
+        version: _builtins.int = ...,
+        replies_count: _builtins.int = ...,
+        favourites_count: _builtins.int = ...,
+        is_favourited: _builtins.bool = ...,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["favourites_count", b"favourites_count", "is_favourited", b"is_favourited", "media_ids", b"media_ids", "replies_count", b"replies_count", "status_id", b"status_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusCard: _TypeAlias = StatusCard  # noqa: Y015
+
+@_typing.final
 class Favourite(_message.Message):
     """Favourite says who favours a status."""
 

@@ -813,16 +813,22 @@ class FilterHomeStatusesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATUS_IDS_FIELD_NUMBER: _builtins.int
+    CARDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def status_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def cards(self) -> _containers.RepeatedCompositeFieldContainer[_status_pb2.StatusCard]:
+        """How the viewer sees each of them, decided together with whether it may stand there."""
+
     def __init__(
         self,
         *,
         status_ids: _abc.Iterable[_builtins.int] | None = ...,
+        cards: _abc.Iterable[_status_pb2.StatusCard] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status_ids", b"status_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "status_ids", b"status_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

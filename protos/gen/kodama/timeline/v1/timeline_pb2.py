@@ -22,17 +22,18 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from kodama.status.v1 import status_pb2 as kodama_dot_status_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kodama/timeline/v1/timeline.proto\x12\x12kodama.timeline.v1\"a\n\rTimelineEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\x03\x12\x11\n\tauthor_id\x18\x02 \x01(\x03\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.kodama.timeline.v1.EntryKind*Y\n\tEntryKind\x12\x1a\n\x16\x45NTRY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45NTRY_KIND_STATUS\x10\x01\x12\x19\n\x15\x45NTRY_KIND_BLOG_ENTRY\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kodama/timeline/v1/timeline.proto\x12\x12kodama.timeline.v1\x1a\x1dkodama/status/v1/status.proto\"\x8f\x01\n\rTimelineEntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\x03\x12\x11\n\tauthor_id\x18\x02 \x01(\x03\x12+\n\x04kind\x18\x03 \x01(\x0e\x32\x1d.kodama.timeline.v1.EntryKind\x12,\n\x06status\x18\x04 \x01(\x0b\x32\x1c.kodama.status.v1.StatusCard*Y\n\tEntryKind\x12\x1a\n\x16\x45NTRY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45NTRY_KIND_STATUS\x10\x01\x12\x19\n\x15\x45NTRY_KIND_BLOG_ENTRY\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.timeline.v1.timeline_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ENTRYKIND']._serialized_start=156
-  _globals['_ENTRYKIND']._serialized_end=245
-  _globals['_TIMELINEENTRY']._serialized_start=57
-  _globals['_TIMELINEENTRY']._serialized_end=154
+  _globals['_ENTRYKIND']._serialized_start=234
+  _globals['_ENTRYKIND']._serialized_end=323
+  _globals['_TIMELINEENTRY']._serialized_start=89
+  _globals['_TIMELINEENTRY']._serialized_end=232
 # @@protoc_insertion_point(module_scope)

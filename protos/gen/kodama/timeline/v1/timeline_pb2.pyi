@@ -6,6 +6,7 @@ Home timelines."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from kodama.status.v1 import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -44,19 +45,27 @@ class TimelineEntry(_message.Message):
     ENTRY_ID_FIELD_NUMBER: _builtins.int
     AUTHOR_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.int
     author_id: _builtins.int
     kind: Global___EntryKind.ValueType
+    @_builtins.property
+    def status(self) -> _status_pb2.StatusCard:
+        """Of a status: what its owner said of it for this viewer when it was asked, during this call, whether it may stand here. Whoever asks
+        needs not ask again before showing this version.
+        """
+
     def __init__(
         self,
         *,
         entry_id: _builtins.int = ...,
         author_id: _builtins.int = ...,
         kind: Global___EntryKind.ValueType = ...,
+        status: _status_pb2.StatusCard | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "entry_id", b"entry_id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "entry_id", b"entry_id", "kind", b"kind", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
