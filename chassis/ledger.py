@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from chassis import topology
 from chassis.database import Connection, Pool, connection
+from chassis.metrics import Delivery
 
 CHANNEL = "kodama_ledger"
 MAX_PAUSE_SECONDS = 60
@@ -94,10 +95,16 @@ async def _append_merging(
     )
 
 
-async def complete(conn: Connection, row_ids: Sequence[int]) -> int:
-    """Delete rows whose effect is committed; return how many were there."""
-    cursor = await conn.execute("DELETE FROM ledger WHERE id = ANY(%s)", (list(row_ids),))
-    return cursor.rowcount
+async def complete(conn: Connection, row_ids: Sequence[int]) -> list[Delivery]:
+    """Delete rows whose effect is committed; return how long each took that was there."""
+    async with conn.cursor(row_factory=class_row(Delivery)) as cursor:
+        await cursor.execute(
+            "DELETE FROM ledger WHERE id = ANY(%s) RETURNING task, queue,"
+            " extract(epoch FROM published_at - created_at)::float8 AS relayed_seconds,"
+            " extract(epoch FROM clock_timestamp() - created_at)::float8 AS delivered_seconds",
+            (list(row_ids),),
+        )
+        return await cursor.fetchall()
 
 
 async def record_failure(conn: Connection, row_ids: Sequence[int], error: str, *, is_transient: bool = False) -> None:

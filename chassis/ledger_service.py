@@ -1,6 +1,7 @@
 """The RPCs of the ledger, the same in every producing service."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import grpc
@@ -11,6 +12,7 @@ from kodama.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from chassis import caller, ledger
 from chassis.database import Connection, Pool, connection
 from chassis.errors import InvalidField
+from chassis.metrics import Freshness
 from chassis.rpc import Service, method_names, require_batch
 
 MAX_ROWS = 1000
@@ -22,10 +24,15 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._freshness = Freshness()
 
     async def CompleteWork(self, request: pb.CompleteWorkRequest, context: Context) -> pb.CompleteWorkResponse:
         """Delete done rows."""
-        return pb.CompleteWorkResponse(completed=await self._on_rows(ledger.complete, request.row_ids))
+        require_batch("row_ids", request.row_ids, MAX_ROWS)
+        async with connection(self._pool) as conn:
+            deliveries = await ledger.complete(conn, request.row_ids)
+        self._freshness.note(deliveries)
+        return pb.CompleteWorkResponse(completed=len(deliveries))
 
     async def RecordFailure(self, request: pb.RecordFailureRequest, context: Context) -> pb.RecordFailureResponse:
         """Note a failure on rows."""
@@ -42,7 +49,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         return pb.ListOpenWorkResponse(rows=[_to_proto(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
     async def GetLag(self, request: pb.GetLagRequest, context: Context) -> pb.GetLagResponse:
-        """Tell how late each task is."""
+        """Tell how late each task is, and how long the last rows took."""
         async with connection(self._pool) as conn:
             lags = await ledger.lag(conn)
         return pb.GetLagResponse(
@@ -51,7 +58,8 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
                     task=lag.task, open_rows=lag.open_rows, dead_rows=lag.dead_rows, oldest_age_ms=lag.oldest_age_ms
                 )
                 for lag in lags
-            ]
+            ],
+            paces=[pb.TaskPace(**asdict(pace)) for pace in self._freshness.paces()],
         )
 
     async def ListDeadWork(self, request: pb.ListDeadWorkRequest, context: Context) -> pb.ListDeadWorkResponse:

@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     timeline_address: Address = "127.0.0.1:8435"
     media_address: Address = "127.0.0.1:8436"
     gateway_address: Address = "127.0.0.1:8420"
+    account_metrics_address: Address | Literal[""] = ""
+    social_graph_metrics_address: Address | Literal[""] = ""
+    media_metrics_address: Address | Literal[""] = ""
+    status_metrics_address: Address | Literal[""] = ""
+    blog_metrics_address: Address | Literal[""] = ""
+    timeline_metrics_address: Address | Literal[""] = ""
+    gateway_metrics_address: Address | Literal[""] = ""
     public_url: str = ""
     title: str = Field(default="Kodama", max_length=100)
 
@@ -157,6 +164,15 @@ class Settings(BaseSettings):
         if service not in SERVICES:
             raise KeyError(service)
         return str(getattr(self, f"{service}_address"))
+
+    def metrics_address(self, process: str) -> str:
+        """Return host:port that a service or the gateway serves its metrics on; empty where it serves none.
+
+        Raises KeyError for an unknown one.
+        """
+        if process not in (*SERVICES, "gateway"):
+            raise KeyError(process)
+        return str(getattr(self, f"{process}_metrics_address"))
 
     def derive(self, label: str) -> str:
         """Return the hex key that the secret yields for a purpose; different labels tell nothing of each other."""

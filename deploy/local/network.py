@@ -12,7 +12,9 @@ from deploy.local.state import State, write_private
 
 GATEWAY_PORT = 8420
 NODE_PORTS = ("amqp", "distribution", "epmd")
-PORT_NAMES = ("gateway", *SERVICES, "postgres", *NODE_PORTS)
+MEASURED = (*SERVICES, "gateway")
+"""Who serves metrics."""
+PORT_NAMES = ("gateway", *SERVICES, "postgres", *NODE_PORTS, *(f"{name}_metrics" for name in MEASURED))
 
 
 def choose_network_ports(state: State) -> dict[str, int]:
@@ -34,11 +36,13 @@ def node_ports(ports: Mapping[str, int]) -> RabbitMQPorts:
 def network_environment(ports: Mapping[str, int], *, database_url: str, broker_url: str, secret: str) -> dict[str, str]:
     """What every process of the network is told. Holds secrets."""
     services = {f"KODAMA_{name.upper()}_ADDRESS": f"{LOOPBACK}:{ports[name]}" for name in (*SERVICES, "gateway")}
+    metrics = {f"KODAMA_{name.upper()}_METRICS_ADDRESS": f"{LOOPBACK}:{ports[f'{name}_metrics']}" for name in MEASURED}
     return {
         "KODAMA_DATABASE_URL": database_url,
         "KODAMA_BROKER_URL": broker_url,
         "KODAMA_SECRET": secret,
         **services,
+        **metrics,
     }
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from chassis.errors import NotFound
 from chassis.rpc import call
 from chassis.settings import Settings
+from services.cli.lag_command import lag
 from services.cli.network import Network
 from services.cli.terminal import console, fail, on_network
 
@@ -21,6 +22,7 @@ dead = typer.Typer(
     help="Work that was given up: look at it, have it done after all, or discard it.", no_args_is_help=True
 )
 app.add_typer(dead, name="dead")
+app.command("lag")(lag)
 
 Ledger = Annotated[str, typer.Argument(help="Whose ledger: social_graph, status or blog.")]
 Rows = Annotated[list[int], typer.Argument(help="Ids of rows, as `kodama ops dead list` shows them.")]
@@ -47,29 +49,6 @@ def token(handle: Annotated[str, typer.Argument(help="A member's handle.")]) -> 
         return issued.token.access_token
 
     typer.echo(on_network(work))
-
-
-@app.command("lag")
-def lag() -> None:
-    """Show per task how much work is open or given up, and how old the oldest is."""
-
-    async def work(network: Network, _: Settings) -> list[tuple[str, pb.TaskLag]]:
-        lags: list[tuple[str, pb.TaskLag]] = []
-        for name, ledger in network.ledgers.items():
-            answer = await call(ledger.GetLag, pb.GetLagRequest(), network.signer, timeout_seconds=CALL_SECONDS)
-            lags.extend((name, task) for task in answer.tasks)
-        return lags
-
-    rows = on_network(work)
-    if not rows:
-        console.print("Nothing is open: every change has had its effect.")
-        return
-    table = Table("ledger", "task", "open", "dead", "oldest")
-    for name, task in rows:
-        table.add_row(
-            name, task.task, f"{task.open_rows:,}", f"{task.dead_rows:,}", f"{task.oldest_age_ms / 1000:.1f} s"
-        )
-    console.print(table)
 
 
 @dead.command("list")

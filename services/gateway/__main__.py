@@ -9,6 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from chassis.logs import configure_logging
+from chassis.metrics import serve_metrics
 from chassis.settings import Settings, load_settings
 from services.gateway.app import build_app
 from services.gateway.clients import Clients
@@ -72,6 +73,7 @@ def main() -> None:
     """Run the process until SIGTERM or SIGINT."""
     settings = load_settings()
     configure_logging(settings, "gateway")
+    serve_metrics(settings.metrics_address("gateway"))
     Server(server_config(settings)).run()
 
 

@@ -158,7 +158,7 @@ def test_only_the_gateway_can_be_reached_and_only_from_this_machine(compose: Map
 def test_nobody_holds_a_key_that_they_do_not_need(compose: Mapping[str, Any], roles: Mapping[str, Role]) -> None:
     for name, role in roles.items():
         environment = role["environment"]
-        uses_broker = role["command"][0] in ("worker", "relay")
+        uses_broker = role["command"][0] in ("worker", "relay") or name == "gateway"  # which listens for live events
         assert ("KODAMA_BROKER_URL" in environment) == uses_broker, name
         assert ("KODAMA_DATABASE_URL" in environment) == (name != "gateway"), name
         assert ("DATABASE_PASSWORD" in str(environment)) == (name == "migrate"), name

@@ -9,6 +9,9 @@ import structlog
 
 from chassis import live
 from chassis.errors import KodamaError
+from chassis.ids import created_at_ms
+from chassis.metrics import stream_delivered
+from chassis.topology import TASKS
 from services.gateway.clients import Clients
 from services.gateway.errors import TooManyRequests
 from services.gateway.hydration import Hydration
@@ -30,6 +33,8 @@ FRESH_SECONDS = 3.0
 LISTEN_SECONDS = 1.0
 LOOK_SECONDS_WITH_HINTS = 20.0
 LOOK_SECONDS_WITHOUT_HINTS = 1.0
+
+FAN_OUT_QUEUE = TASKS["timeline.fan_out"].queue
 
 NEEDED_SCOPE: dict[StreamName, str] = {"user": "read:statuses", "user:notification": "read:notifications"}
 
@@ -118,6 +123,13 @@ class Hub:
             if again:
                 return again[0]
         return None
+
+    @staticmethod
+    def note_sent(event: Event) -> None:
+        """Measure how long it took until an event has been sent."""
+        if event.name == "update" and not event.is_replayed:
+            age_ms = time.time() * 1000 - created_at_ms(event.id)
+            stream_delivered.labels(FAN_OUT_QUEUE).observe(max(0.0, age_ms / 1000))
 
     async def _replay(self, stream: Stream, last_event_id: int) -> None:
         """Queue what has happened since an event that the client has."""

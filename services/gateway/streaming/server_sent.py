@@ -52,7 +52,11 @@ class EventStream(Response):
         with suppress(StreamEnded):
             while True:
                 event = await self._hub.next(self._stream, HEARTBEAT_SECONDS)
-                await _send_bytes(send, THUMP if event is None else server_sent(event, self._stream.name))
+                if event is None:
+                    await _send_bytes(send, THUMP)
+                else:
+                    await _send_bytes(send, server_sent(event, self._stream.name))
+                    self._hub.note_sent(event)
 
 
 async def _send_bytes(send: Send, body: bytes, *, is_last: bool = False) -> None:

@@ -109,6 +109,7 @@ class SocketStreams:
                 event = await self._hub.next(stream, WAIT_SECONDS)
                 if event is not None:
                     await self._send(web_socket_text(event, stream.name))
+                    self._hub.note_sent(event)
 
     async def _refuse(self, sentence: str, status: int) -> None:
         await self._send(msgspec.json.encode(Refusal(sentence, status)).decode())

@@ -53,6 +53,18 @@ async def test_workers_complete_and_report_failures(remote: Remote, work: Ledger
     assert (row["id"], row["last_error"], row["is_due"]) == (third, "planted", False)
 
 
+async def test_how_long_rows_took_is_told_when_they_have_gone(remote: Remote, work: Ledger) -> None:
+    await work.publish_statuses(3)
+    first, second, _ = [row["id"] for row in await work.rows()]
+    before = await remote.ask("GetLag", pb.GetLagRequest(), caller.OPERATOR)
+    assert list(before.paces) == []
+    await remote.ask("CompleteWork", pb.CompleteWorkRequest(row_ids=[first, second]), caller.WORKER)
+    [pace] = (await remote.ask("GetLag", pb.GetLagRequest(), caller.OPERATOR)).paces
+    assert (pace.task, pace.queue, pace.samples) == ("timeline.fan_out", "timeline.live", 2)
+    assert 0 <= pace.delivered_p50_ms <= pace.delivered_p99_ms < 60_000
+    assert pace.relayed_p99_ms == 0, "no relay has published them"
+
+
 async def test_open_work_is_listed_with_a_sign_that_there_is_more(remote: Remote, work: Ledger) -> None:
     await work.publish_statuses(3)
     await work.append("status.deleted", {"entry_id": 9})

@@ -10,7 +10,7 @@ from deploy.local.apt import new_packages, private_apt
 from deploy.local.broker import BrokerKind, BrokerPlan, choose
 from deploy.local.command import Command, inherited_environment, log_tail
 from deploy.local.errors import LocalError, MissingSoftware
-from deploy.local.network import find_network, network_environment, publish
+from deploy.local.network import PORT_NAMES, find_network, network_environment, publish
 from deploy.local.rabbitmq import RabbitMQPorts
 from deploy.local.state import State
 from deploy.local.supervisor import SOCKET_BYTES, socket_path
@@ -82,7 +82,7 @@ def test_other_commands_find_the_network(tmp_path: Path) -> None:
     state = State(tmp_path)
     state.run.mkdir()
     assert find_network(state) is None
-    ports = dict.fromkeys(("gateway", "account", "social_graph", "media", "status", "blog", "timeline"), 7)
+    ports = dict.fromkeys(PORT_NAMES, 7)
     environment = network_environment(ports, database_url="postgresql://a=b", broker_url="amqp://", secret="s" * 64)
     publish(state, environment)
     assert find_network(state) == environment

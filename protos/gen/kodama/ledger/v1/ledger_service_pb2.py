@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/ledger/v1/ledger_service.proto\x12\x10kodama.ledger.v1\"&\n\x13\x43ompleteWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\")\n\x14\x43ompleteWorkResponse\x12\x11\n\tcompleted\x18\x01 \x01(\x05\"L\n\x14RecordFailureRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x14\n\x0cis_transient\x18\x03 \x01(\x08\"\x17\n\x15RecordFailureResponse\"3\n\x13ListOpenWorkRequest\x12\r\n\x05tasks\x18\x01 \x03(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"v\n\x07WorkRow\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x14\n\x0cpayload_json\x18\x03 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\"Q\n\x14ListOpenWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x0f\n\rGetLagRequest\"T\n\x07TaskLag\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\topen_rows\x18\x02 \x01(\x03\x12\x11\n\tdead_rows\x18\x03 \x01(\x03\x12\x15\n\roldest_age_ms\x18\x04 \x01(\x03\":\n\x0eGetLagResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.TaskLag\":\n\x13ListDeadWorkRequest\x12\x10\n\x08\x61\x66ter_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"?\n\x14ListDeadWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\"(\n\x15ReplayDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\"*\n\x16ReplayDeadWorkResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\")\n\x16\x44iscardDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\",\n\x17\x44iscardDeadWorkResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\x32\xa8\x05\n\rLedgerService\x12]\n\x0c\x43ompleteWork\x12%.kodama.ledger.v1.CompleteWorkRequest\x1a&.kodama.ledger.v1.CompleteWorkResponse\x12`\n\rRecordFailure\x12&.kodama.ledger.v1.RecordFailureRequest\x1a\'.kodama.ledger.v1.RecordFailureResponse\x12]\n\x0cListOpenWork\x12%.kodama.ledger.v1.ListOpenWorkRequest\x1a&.kodama.ledger.v1.ListOpenWorkResponse\x12K\n\x06GetLag\x12\x1f.kodama.ledger.v1.GetLagRequest\x1a .kodama.ledger.v1.GetLagResponse\x12]\n\x0cListDeadWork\x12%.kodama.ledger.v1.ListDeadWorkRequest\x1a&.kodama.ledger.v1.ListDeadWorkResponse\x12\x63\n\x0eReplayDeadWork\x12\'.kodama.ledger.v1.ReplayDeadWorkRequest\x1a(.kodama.ledger.v1.ReplayDeadWorkResponse\x12\x66\n\x0f\x44iscardDeadWork\x12(.kodama.ledger.v1.DiscardDeadWorkRequest\x1a).kodama.ledger.v1.DiscardDeadWorkResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/ledger/v1/ledger_service.proto\x12\x10kodama.ledger.v1\"&\n\x13\x43ompleteWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\")\n\x14\x43ompleteWorkResponse\x12\x11\n\tcompleted\x18\x01 \x01(\x05\"L\n\x14RecordFailureRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x14\n\x0cis_transient\x18\x03 \x01(\x08\"\x17\n\x15RecordFailureResponse\"3\n\x13ListOpenWorkRequest\x12\r\n\x05tasks\x18\x01 \x03(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"v\n\x07WorkRow\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x14\n\x0cpayload_json\x18\x03 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\"Q\n\x14ListOpenWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x0f\n\rGetLagRequest\"T\n\x07TaskLag\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\topen_rows\x18\x02 \x01(\x03\x12\x11\n\tdead_rows\x18\x03 \x01(\x03\x12\x15\n\roldest_age_ms\x18\x04 \x01(\x03\"e\n\x0eGetLagResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.TaskLag\x12)\n\x05paces\x18\x02 \x03(\x0b\x32\x1a.kodama.ledger.v1.TaskPace\"\x9c\x01\n\x08TaskPace\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0f\n\x07samples\x18\x03 \x01(\x05\x12\x16\n\x0erelayed_p50_ms\x18\x04 \x01(\x03\x12\x16\n\x0erelayed_p99_ms\x18\x05 \x01(\x03\x12\x18\n\x10\x64\x65livered_p50_ms\x18\x06 \x01(\x03\x12\x18\n\x10\x64\x65livered_p99_ms\x18\x07 \x01(\x03\":\n\x13ListDeadWorkRequest\x12\x10\n\x08\x61\x66ter_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"?\n\x14ListDeadWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\"(\n\x15ReplayDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\"*\n\x16ReplayDeadWorkResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\")\n\x16\x44iscardDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\",\n\x17\x44iscardDeadWorkResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\x32\xa8\x05\n\rLedgerService\x12]\n\x0c\x43ompleteWork\x12%.kodama.ledger.v1.CompleteWorkRequest\x1a&.kodama.ledger.v1.CompleteWorkResponse\x12`\n\rRecordFailure\x12&.kodama.ledger.v1.RecordFailureRequest\x1a\'.kodama.ledger.v1.RecordFailureResponse\x12]\n\x0cListOpenWork\x12%.kodama.ledger.v1.ListOpenWorkRequest\x1a&.kodama.ledger.v1.ListOpenWorkResponse\x12K\n\x06GetLag\x12\x1f.kodama.ledger.v1.GetLagRequest\x1a .kodama.ledger.v1.GetLagResponse\x12]\n\x0cListDeadWork\x12%.kodama.ledger.v1.ListDeadWorkRequest\x1a&.kodama.ledger.v1.ListDeadWorkResponse\x12\x63\n\x0eReplayDeadWork\x12\'.kodama.ledger.v1.ReplayDeadWorkRequest\x1a(.kodama.ledger.v1.ReplayDeadWorkResponse\x12\x66\n\x0f\x44iscardDeadWork\x12(.kodama.ledger.v1.DiscardDeadWorkRequest\x1a).kodama.ledger.v1.DiscardDeadWorkResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,19 +50,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKLAG']._serialized_start=518
   _globals['_TASKLAG']._serialized_end=602
   _globals['_GETLAGRESPONSE']._serialized_start=604
-  _globals['_GETLAGRESPONSE']._serialized_end=662
-  _globals['_LISTDEADWORKREQUEST']._serialized_start=664
-  _globals['_LISTDEADWORKREQUEST']._serialized_end=722
-  _globals['_LISTDEADWORKRESPONSE']._serialized_start=724
-  _globals['_LISTDEADWORKRESPONSE']._serialized_end=787
-  _globals['_REPLAYDEADWORKREQUEST']._serialized_start=789
-  _globals['_REPLAYDEADWORKREQUEST']._serialized_end=829
-  _globals['_REPLAYDEADWORKRESPONSE']._serialized_start=831
-  _globals['_REPLAYDEADWORKRESPONSE']._serialized_end=873
-  _globals['_DISCARDDEADWORKREQUEST']._serialized_start=875
-  _globals['_DISCARDDEADWORKREQUEST']._serialized_end=916
-  _globals['_DISCARDDEADWORKRESPONSE']._serialized_start=918
-  _globals['_DISCARDDEADWORKRESPONSE']._serialized_end=962
-  _globals['_LEDGERSERVICE']._serialized_start=965
-  _globals['_LEDGERSERVICE']._serialized_end=1645
+  _globals['_GETLAGRESPONSE']._serialized_end=705
+  _globals['_TASKPACE']._serialized_start=708
+  _globals['_TASKPACE']._serialized_end=864
+  _globals['_LISTDEADWORKREQUEST']._serialized_start=866
+  _globals['_LISTDEADWORKREQUEST']._serialized_end=924
+  _globals['_LISTDEADWORKRESPONSE']._serialized_start=926
+  _globals['_LISTDEADWORKRESPONSE']._serialized_end=989
+  _globals['_REPLAYDEADWORKREQUEST']._serialized_start=991
+  _globals['_REPLAYDEADWORKREQUEST']._serialized_end=1031
+  _globals['_REPLAYDEADWORKRESPONSE']._serialized_start=1033
+  _globals['_REPLAYDEADWORKRESPONSE']._serialized_end=1075
+  _globals['_DISCARDDEADWORKREQUEST']._serialized_start=1077
+  _globals['_DISCARDDEADWORKREQUEST']._serialized_end=1118
+  _globals['_DISCARDDEADWORKRESPONSE']._serialized_start=1120
+  _globals['_DISCARDDEADWORKRESPONSE']._serialized_end=1164
+  _globals['_LEDGERSERVICE']._serialized_start=1167
+  _globals['_LEDGERSERVICE']._serialized_end=1847
 # @@protoc_insertion_point(module_scope)

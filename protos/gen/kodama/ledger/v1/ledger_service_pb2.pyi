@@ -256,20 +256,67 @@ class GetLagResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASKS_FIELD_NUMBER: _builtins.int
+    PACES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskLag]: ...
+    @_builtins.property
+    def paces(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskPace]:
+        """One element per task of which this process has seen rows go."""
+
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[Global___TaskLag] | None = ...,
+        paces: _abc.Iterable[Global___TaskPace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paces", b"paces", "tasks", b"tasks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetLagResponse: _TypeAlias = GetLagResponse  # noqa: Y015
+
+@_typing.final
+class TaskPace(_message.Message):
+    """TaskPace is how long the rows of a task took from their commit, of the last thousand that went through this process."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    RELAYED_P50_MS_FIELD_NUMBER: _builtins.int
+    RELAYED_P99_MS_FIELD_NUMBER: _builtins.int
+    DELIVERED_P50_MS_FIELD_NUMBER: _builtins.int
+    DELIVERED_P99_MS_FIELD_NUMBER: _builtins.int
+    task: _builtins.str
+    queue: _builtins.str
+    samples: _builtins.int
+    relayed_p50_ms: _builtins.int
+    """Until the broker had confirmed them."""
+    relayed_p99_ms: _builtins.int
+    delivered_p50_ms: _builtins.int
+    """Until their effect was committed."""
+    delivered_p99_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        task: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        samples: _builtins.int = ...,
+        relayed_p50_ms: _builtins.int = ...,
+        relayed_p99_ms: _builtins.int = ...,
+        delivered_p50_ms: _builtins.int = ...,
+        delivered_p99_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivered_p50_ms", b"delivered_p50_ms", "delivered_p99_ms", b"delivered_p99_ms", "queue", b"queue", "relayed_p50_ms", b"relayed_p50_ms", "relayed_p99_ms", b"relayed_p99_ms", "samples", b"samples", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskPace: _TypeAlias = TaskPace  # noqa: Y015
 
 @_typing.final
 class ListDeadWorkRequest(_message.Message):
