@@ -53,6 +53,7 @@ TASKS: Final = {
     for task in (
         Task("timeline.fan_out", "timeline.live", batch_size=200, time_limit_seconds=60),
         Task("timeline.notify", "timeline.live", batch_size=200, time_limit_seconds=60),
+        Task("timeline.revise", "timeline.live", batch_size=200, time_limit_seconds=60),
         Task("timeline.retract", "housekeeping", batch_size=200, time_limit_seconds=60),
         Task("timeline.backfill", "timeline.bulk", batch_size=50, time_limit_seconds=60),
         Task("timeline.fill", "timeline.bulk", batch_size=20, time_limit_seconds=60),
@@ -66,6 +67,7 @@ TASKS: Final = {
 
 EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "status.published": ("timeline.fan_out",),
+    "status.edited": ("timeline.revise",),
     "status.deleted": ("timeline.retract",),
     "status.media_dropped": ("media.discard",),
     "blog.entry_published": ("timeline.fan_out",),

@@ -1,5 +1,6 @@
 """Use case: change what an own status says, and narrow who may see it."""
 
+from chassis import ledger
 from chassis.database import Connection
 from chassis.errors import InvalidField, LimitReached, NotFound
 from chassis.idempotency import Write
@@ -36,6 +37,7 @@ class Editing:
             await self._rewrite(conn, status, text, mentioned)
         if visibility is not None and visibility != status.visibility:
             await revision_store.narrow(conn, status, visibility)
+        await ledger.append(conn, "status.edited", [{"entry_id": status_id, "author_id": account_id}])
         write.ring(self._bell)
         [changed] = await store.list_statuses(conn, account_id, [status_id])
         return changed

@@ -22,9 +22,13 @@ class Announcer:
         authors = np.array([[one.author_id, one.entry_id, one.author_id] for one in entries], dtype=np.int64)
         self._send("post", np.concatenate([make_rows(entries, friends), authors])[:, :2])
 
-    def announce_deletion(self, entry_id: int, account_ids: Sequence[int]) -> None:
-        """Tell who may have seen a post that it is gone."""
-        self._send("delete", _rows({account_id: [entry_id] for account_id in account_ids}))
+    def announce_edits(self, readers: Mapping[int, Sequence[int]]) -> None:
+        """Tell who may be looking at posts (id → accounts) that they have changed."""
+        self._send("edit", _rows(readers)[:, ::-1])
+
+    def announce_deletions(self, readers: Mapping[int, Sequence[int]]) -> None:
+        """Tell who may have seen posts (id → accounts) that they are gone."""
+        self._send("delete", _rows(readers)[:, ::-1])
 
     def announce_notifications(self, told: Mapping[int, Sequence[int]]) -> None:
         """Tell members of what they have just been told."""
@@ -49,9 +53,9 @@ class Announcer:
             self._publisher.publish(shard, live.Message(kind, items))
 
 
-def _rows(ids: Mapping[int, Sequence[int]]) -> Ids:
-    pairs = [(account_id, an_id) for account_id, some in ids.items() for an_id in some]
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+def _rows(pairs: Mapping[int, Sequence[int]]) -> Ids:
+    """Return a row (key, value) per value of each key."""
+    return np.array([(key, value) for key, some in pairs.items() for value in some], dtype=np.int64).reshape(-1, 2)
 
 
 SILENT = Announcer()

@@ -210,6 +210,12 @@ class Readers:
         answer = await call(self._status.BatchGetStatuses, request, self._signer, timeout_seconds=READ_SECONDS)
         return {status.id: status.account_id for status in answer.statuses}
 
+    async def favoured(self, account_id: int, status_ids: Collection[int]) -> set[int]:
+        """Return which of these statuses an account favours and may see."""
+        request = status_pb.BatchGetStatusesRequest(viewer_id=account_id, status_ids=sorted(set(status_ids)))
+        answer = await call(self._status.BatchGetStatuses, request, self._signer, timeout_seconds=READ_SECONDS)
+        return {status.id for status in answer.statuses if status.is_favourited}
+
 
 @dataclass(frozen=True)
 class OpenRows:

@@ -147,10 +147,13 @@ class Relation:
     """Blocked either way, or muted with what they do: the reader is told nothing of them."""
 
 
-def to_notification(cause: Cause, relation: Relation | None, status_author: int | None) -> NewNotification | None:
+def to_notification(
+    cause: Cause, relation: Relation | None, status_author: int | None, *, is_favoured: bool
+) -> NewNotification | None:
     """Return what a member is to be told of something that may have happened; None where committed state does not bear it out.
 
-    `status_author` is who wrote the status, where it is about one and the member may see it. An unknown relation is a silenced one.
+    `status_author` is who wrote the status, where it is about one and the member may see it; `is_favoured`: who did it favours it now.
+    An unknown relation is a silenced one.
     """
     if cause.account_id == cause.from_id or relation is None or relation.is_silenced:
         return None
@@ -159,7 +162,7 @@ def to_notification(cause: Cause, relation: Relation | None, status_author: int 
         is_true = relation.is_friend if cause.is_accepted else relation.is_requested_by
         return NewNotification(cause.account_id, type_, cause.from_id, 0, cause.at_ms) if is_true else None
     types = {cause.account_id: NotificationType.FAVOURITE, cause.from_id: NotificationType.MENTION}
-    if status_author not in types:
+    if status_author not in types or (status_author == cause.account_id and not is_favoured):
         return None
     return NewNotification(cause.account_id, types[status_author], cause.from_id, cause.status_id)
 

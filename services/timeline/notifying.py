@@ -50,5 +50,24 @@ class Notifying:
                 self._readers.relations(account_id, {cause.from_id for cause in causes}),
                 self._readers.status_authors(account_id, {cause.status_id for cause in causes if cause.status_id}),
             )
-        news = [to_notification(cause, relations.get(cause.from_id), authors.get(cause.status_id)) for cause in causes]
+            favoured = await self._favoured(
+                [cause for cause in causes if authors.get(cause.status_id) == cause.account_id]
+            )
+        news = (
+            to_notification(
+                cause,
+                relations.get(cause.from_id),
+                authors.get(cause.status_id),
+                is_favoured=(cause.from_id, cause.status_id) in favoured,
+            )
+            for cause in causes
+        )
         return [new for new in news if new is not None]
+
+    async def _favoured(self, causes: Sequence[Cause]) -> set[tuple[int, int]]:
+        """Return (who, which status) of those that are favoured now."""
+        by_account: dict[int, set[int]] = {}
+        for cause in causes:
+            by_account.setdefault(cause.from_id, set()).add(cause.status_id)
+        answers = await asyncio.gather(*(self._readers.favoured(who, some) for who, some in by_account.items()))
+        return {(who, an_id) for who, some in zip(by_account, answers, strict=True) for an_id in some}

@@ -41,6 +41,11 @@ async def notify(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
     )
 
 
+async def revise(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
+    """Tell open streams of edited posts; pages read them anew anyway."""
+    await use_cases.upkeep.revise({payload["entry_id"]: payload["author_id"] for payload in payloads})
+
+
 async def retract(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
     """Clear deleted posts."""
     await asyncio.gather(*(use_cases.upkeep.retract(payload["entry_id"], payload["author_id"]) for payload in payloads))
@@ -72,6 +77,7 @@ async def purge(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
 HANDLERS: dict[str, Handler[UseCases]] = {
     "timeline.fan_out": fan_out,
     "timeline.notify": notify,
+    "timeline.revise": revise,
     "timeline.retract": retract,
     "timeline.backfill": backfill,
     "timeline.fill": fill,

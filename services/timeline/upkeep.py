@@ -1,6 +1,6 @@
 """Use cases that keep the index close to the truth. Reads are exact without them; with them they are cheap."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chassis.database import Connection, Pool, connection, transaction
 from chassis.ids import first_id_at
@@ -97,10 +97,17 @@ class Upkeep:
             await store.delete_author(conn, account_id, friend_id, below_id)
             await store.delete_author(conn, friend_id, account_id, below_id)
 
+    async def revise(self, authors: Mapping[int, int]) -> None:
+        """After posts (id → author) were edited: tell who may be looking at them."""
+        friends = await self._friends.of(sorted(set(authors.values())))
+        self._announcer.announce_edits(
+            {entry_id: [*friends.get(author_id, ()), author_id] for entry_id, author_id in authors.items()}
+        )
+
     async def retract(self, entry_id: int, author_id: int) -> None:
         """After a post was deleted: clear it from the home timelines of its author's friends."""
         friends = (await self._friends.of([author_id])).get(author_id, [])
         if friends:
             async with connection(self._pool) as conn:
                 await store.delete_entries(conn, entry_id, friends)
-        self._announcer.announce_deletion(entry_id, [*friends, author_id])
+        self._announcer.announce_deletions({entry_id: [*friends, author_id]})

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Name = Literal["update", "delete", "notification", "gap"]
+Name = Literal["update", "status.update", "delete", "notification", "gap"]
 StreamName = Literal["user", "user:notification"]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from types import TracebackType
 
 import structlog
@@ -114,14 +115,14 @@ class Hub:
     async def next(self, stream: Stream, timeout_seconds: float) -> Event | None:
         """Return a stream's next event that its reader may still see; None after the timeout. Raises StreamEnded."""
         while (event := await stream.next(timeout_seconds)) is not None:
-            if event.name != "update" or time.monotonic() - event.made_at < FRESH_SECONDS:
+            if event.name not in ("update", "status.update") or time.monotonic() - event.made_at < FRESH_SECONDS:
                 return event
             try:
                 again = await self._source.posts(stream.account_id, [event.id])
             except KodamaError:
                 continue  # cannot be told whether they may see it: the client finds it on the next page it reads
             if again:
-                return again[0]
+                return replace(again[0], name=event.name)
         return None
 
     @staticmethod
@@ -162,8 +163,8 @@ class Hub:
                     watch.hint_post(item.id)
                 elif message.kind == "notification":
                     watch.hint_notification()
-                elif message.kind == "delete":
-                    watch.tell([Event("delete", item.id, str(item.id))])
+                else:
+                    watch.hint_change(item.id)
 
     async def _verify_forever(self) -> None:
         while True:
@@ -201,4 +202,4 @@ def _wanted(name: StreamName, scopes: Iterable[str]) -> frozenset[str]:
     if name == "user:notification":
         return frozenset({"notification", "gap"})
     with_notifications = {"notification"} if covers(granted, "read:notifications") else set()
-    return frozenset({"update", "delete", "gap"} | with_notifications)
+    return frozenset({"update", "status.update", "delete", "gap"} | with_notifications)

@@ -1,5 +1,6 @@
 """What streams are filled from: the same reads as those of pages, so that a stream shows what a page would, at that moment."""
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -46,6 +47,20 @@ class Source:
         allowed = await self._clients.filter_home(account_id, post_ids)
         posts = await self._hydration.posts(account_id, sorted(allowed))
         return [Event("update", an_id, _json(posts[an_id])) for an_id in sorted(posts)]
+
+    async def changes(self, account_id: int, post_ids: Collection[int]) -> list[Event]:
+        """Return what these posts are now, and that they are gone where they may not stand on the member's home timeline any more.
+
+        One's own are always shown: a direct one is on no home timeline, and its author has narrowed it themselves.
+        """
+        allowed, posts = await asyncio.gather(
+            self._clients.filter_home(account_id, post_ids), self._hydration.posts(account_id, sorted(post_ids))
+        )
+        shown = {an_id for an_id, post in posts.items() if an_id in allowed or post.account.id == str(account_id)}
+        return [
+            Event("status.update", an_id, _json(posts[an_id])) if an_id in shown else Event("delete", an_id, str(an_id))
+            for an_id in sorted(post_ids)
+        ]
 
     async def home_since(
         self, account_id: int, since_id: int, *, known: Collection[int] = (), is_replayed: bool = False

@@ -58,7 +58,7 @@ class Stream:
 
     def _queue(self, event: Event) -> None:
         key = (event.name, event.id)
-        if key in self._seen:
+        if key in self._seen and event.name != "status.update":  # a status can be edited many times
             return
         self._seen[key] = None
         if len(self._seen) > MAX_REMEMBERED:

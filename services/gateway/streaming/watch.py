@@ -33,6 +33,7 @@ class Watch:
         self._turns = turns
         self._look_seconds = look_seconds
         self._hinted: OrderedDict[int, None] = OrderedDict()
+        self._changed: OrderedDict[int, None] = OrderedDict()
         self._must_look = self._must_look_at_notifications = False
         self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._home_floor = self._notification_floor = 0
@@ -62,6 +63,13 @@ class Watch:
         if len(self._hinted) > MAX_HINTED:  # a look finds them all, with a gap where they are too many
             self._hinted.clear()
             self._must_look = True
+        self._woken.set()
+
+    def hint_change(self, post_id: int) -> None:
+        """This post has changed, or is gone."""
+        self._changed[post_id] = None
+        if len(self._changed) > MAX_HINTED:
+            self._changed.popitem(last=False)
         self._woken.set()
 
     def hint_notification(self) -> None:
@@ -110,10 +118,20 @@ class Watch:
         at_notifications, self._must_look_at_notifications = self._must_look_at_notifications, False
         if hinted and not must_look:
             self.tell(await self._source.posts(self.account_id, hinted))
+        if self._changed:
+            await self._tell_of_changes()
         if must_look:
             await self._look_at_home()
         if at_notifications:
             await self._look_at_notifications()
+
+    async def _tell_of_changes(self) -> None:
+        changed, self._changed = self._changed, OrderedDict()
+        try:
+            self.tell(await self._source.changes(self.account_id, list(changed)))
+        except BaseException:
+            self._changed = OrderedDict([*changed.items(), *self._changed.items()])  # no look would find them
+            raise
 
     async def _look_at_home(self) -> None:
         known = {an_id for name, an_id in self._told if name == "update"}

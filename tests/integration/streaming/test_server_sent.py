@@ -48,6 +48,26 @@ async def test_a_deletion_arrives_as_an_id(stage: Stage) -> None:
         assert heard.events[1] == ("delete", int(posted), "")
 
 
+async def test_each_edit_arrives_and_a_narrowing_as_a_deletion(stage: Stage) -> None:
+    ann, bob = await stage.friends()
+    posted = await stage.post(bob)
+    async with listening(ann.http) as heard, listening(bob.http) as own:
+        for text in ("一", "二"):
+            await bob.http.put(f"/api/v1/statuses/{posted}", data={"status": text})
+            await stage.world.drain()
+        await heard.until(lambda heard: len(heard.events) == 2)
+        assert [(name, payload["id"], identity) for name, payload, identity in heard.events] == [
+            ("status.update", posted, "")
+        ] * 2
+        assert "二" in heard.events[1][1]["content"]
+        await bob.http.put(f"/api/v1/statuses/{posted}", data={"visibility": "direct"})
+        await stage.world.drain()
+        await heard.until(lambda heard: len(heard.events) == 3)
+        assert heard.events[2] == ("delete", int(posted), "")
+        await own.until(lambda own: len(own.events) == 3)
+        assert own.events[2][0] == "status.update"
+
+
 async def test_notifications_arrive_where_the_token_covers_them(stage: Stage) -> None:
     [reader] = await stage.network.sign_up("reads_all", scopes="read write follow")
     [only_posts] = await stage.network.sign_up("reads_posts", scopes="read:statuses write follow")

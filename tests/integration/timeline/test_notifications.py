@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from kodama.page.v1.window_pb2 import Window
+from kodama.status.v1 import status_service_pb2 as status_pb
 from kodama.timeline.v1 import notification_pb2 as note
 from kodama.timeline.v1 import notification_service_pb2 as pb
 from kodama.timeline.v1 import notification_service_pb2_grpc as pb_grpc
@@ -57,8 +58,19 @@ class Inbox:
         answer = await call(self._stub.SaveMarkers, request, self._signer, timeout_seconds=10)
         return answer.markers[0]
 
-    async def favourite(self, account_id: int, from_id: int, status_id: int) -> None:
-        """Let the worker hear that somebody has favourited a status."""
+    async def favourite(self, from_id: int, status_id: int) -> None:
+        """Let somebody favour a status, and its author be told."""
+        request = status_pb.FavouriteStatusRequest(account_id=from_id, status_id=status_id)
+        await call(self.world.statuses.FavouriteStatus, request, self._signer, timeout_seconds=10)
+        await self.world.drain()
+
+    async def unfavourite(self, from_id: int, status_id: int) -> None:
+        """Let somebody take it back."""
+        request = status_pb.UnfavouriteStatusRequest(account_id=from_id, status_id=status_id)
+        await call(self.world.statuses.UnfavouriteStatus, request, self._signer, timeout_seconds=10)
+
+    async def hint(self, account_id: int, from_id: int, status_id: int) -> None:
+        """Let the worker hear that somebody has done something with a status."""
         await self.world.use_cases.notifying.notify([Cause(account_id, from_id, status_id=status_id)])
 
 
@@ -112,8 +124,8 @@ async def test_what_is_gone_or_blocked_is_gone_from_the_list_and_from_the_count(
     ann, bob, eve = await inbox.world.members(3)
     kept, deleted = await inbox.world.post(ann), await inbox.world.post(ann)
     for status in (kept, deleted):
-        await inbox.favourite(ann, bob, status)
-    await inbox.favourite(ann, eve, kept)
+        await inbox.favourite(bob, status)
+    await inbox.favourite(eve, kept)
     assert await inbox.unread(ann) == 3
     await inbox.world.delete(ann, deleted)
     await inbox.world.block(eve, ann)
@@ -126,7 +138,7 @@ async def test_what_is_gone_or_blocked_is_gone_from_the_list_and_from_the_count(
 async def test_a_mute_of_notifications_hides_them_and_a_mute_of_posts_alone_does_not(inbox: Inbox) -> None:
     ann, bob = await inbox.world.members(2)
     status = await inbox.world.post(ann)
-    await inbox.favourite(ann, bob, status)
+    await inbox.favourite(bob, status)
     told = await inbox.told(ann)
     await inbox.world.mute(ann, bob)
     assert (await inbox.told(ann), await inbox.unread(ann)) == ([], 0)
@@ -137,11 +149,23 @@ async def test_a_mute_of_notifications_hides_them_and_a_mute_of_posts_alone_does
     assert await inbox.told(ann) == told
 
 
+async def test_a_favourite_that_is_taken_back_before_the_worker_looks_is_never_told(inbox: Inbox) -> None:
+    ann, bob = await inbox.world.members(2)
+    status = await inbox.world.post(ann)
+    await inbox.hint(ann, bob, status)
+    assert await inbox.told(ann) == [], "nobody favours it"
+    await inbox.favourite(bob, status)
+    assert len(await inbox.told(ann)) == 1
+    await inbox.unfavourite(bob, status)
+    await inbox.favourite(bob, status)
+    assert len(await inbox.told(ann)) == 1, "changing one's mind is no news"
+
+
 async def test_an_author_who_mentions_is_told_apart_from_a_reader_who_favourites(inbox: Inbox) -> None:
     ann, bob = await inbox.world.members(2)
     of_ann, of_bob = await inbox.world.post(ann), await inbox.world.post(bob)
-    await inbox.favourite(ann, bob, of_ann)
-    await inbox.favourite(ann, bob, of_bob)
+    await inbox.favourite(bob, of_ann)
+    await inbox.hint(ann, bob, of_bob)
     assert await inbox.told(ann) == [
         (note.NOTIFICATION_TYPE_MENTION, bob, of_bob),
         (note.NOTIFICATION_TYPE_FAVOURITE, bob, of_ann),
@@ -151,8 +175,8 @@ async def test_an_author_who_mentions_is_told_apart_from_a_reader_who_favourites
 async def test_nobody_is_told_of_a_status_that_they_may_not_see_or_of_themselves(inbox: Inbox) -> None:
     ann, bob = await inbox.world.members(2)
     for_friends = await inbox.world.post(bob, visibility=3)
-    await inbox.favourite(ann, bob, for_friends)
-    await inbox.favourite(bob, bob, for_friends)
+    await inbox.hint(ann, bob, for_friends)
+    await inbox.hint(bob, bob, for_friends)
     assert await inbox.told(ann) == []
     assert await inbox.told(bob) == []
 
@@ -161,7 +185,7 @@ async def test_pages_are_full_although_something_in_between_is_hidden(inbox: Inb
     ann, *others = await inbox.world.members(7)
     status = await inbox.world.post(ann)
     for other in others:
-        await inbox.favourite(ann, other, status)
+        await inbox.favourite(other, status)
     for hidden in (others[1], others[4]):
         await inbox.world.block(hidden, ann)
     seen = [other for other in reversed(others) if other not in (others[1], others[4])]
@@ -175,8 +199,9 @@ async def test_pages_are_full_although_something_in_between_is_hidden(inbox: Inb
 async def test_lists_are_filtered_by_type_and_member_and_cleared(inbox: Inbox) -> None:
     ann, bob, eve = await inbox.world.members(3)
     status, of_eve = await inbox.world.post(ann), await inbox.world.post(eve)
-    for other, about in ((bob, status), (eve, status), (eve, of_eve)):
-        await inbox.favourite(ann, other, about)
+    for other in (bob, eve):
+        await inbox.favourite(other, status)
+    await inbox.hint(ann, eve, of_eve)
     assert len(await inbox.told(ann, types=[note.NOTIFICATION_TYPE_FAVOURITE])) == 2
     assert len(await inbox.told(ann, from_id=eve)) == 2
     assert await inbox.told(bob) == []
@@ -188,7 +213,7 @@ async def test_lists_are_filtered_by_type_and_member_and_cleared(inbox: Inbox) -
 
 async def test_others_notifications_cannot_be_reached(inbox: Inbox) -> None:
     ann, bob = await inbox.world.members(2)
-    await inbox.favourite(ann, bob, await inbox.world.post(ann))
+    await inbox.favourite(bob, await inbox.world.post(ann))
     [mine] = await inbox.notifications(ann)
     for action in (inbox.dismiss(bob, mine.id), inbox.dismiss(ann, mine.id + 1)):
         with pytest.raises(NotFound):
@@ -201,14 +226,14 @@ async def test_only_the_newest_are_kept(inbox: Inbox, monkeypatch: pytest.Monkey
     ann, bob = await inbox.world.members(2)
     statuses = [await inbox.world.post(ann) for _ in range(5)]
     for status in statuses:
-        await inbox.favourite(ann, bob, status)
+        await inbox.favourite(bob, status)
     assert [status for _, _, status in await inbox.told(ann)] == statuses[:1:-1]
 
 
 async def test_the_marker_tells_what_is_unread(inbox: Inbox) -> None:
     ann, bob = await inbox.world.members(2)
     for _ in range(3):
-        await inbox.favourite(ann, bob, await inbox.world.post(ann))
+        await inbox.favourite(bob, await inbox.world.post(ann))
     newest, middle, _ = await inbox.notifications(ann)
     first = await inbox.save_marker(ann, middle.id)
     assert await inbox.unread(ann) == 1
