@@ -123,7 +123,8 @@ def _pgmq(plan: BrokerPlan, why: str) -> Broker:
         BrokerKind.PGMQ,
         f"pgmq://{PGMQ_ROLE}:{quote(plan.password, safe='')}@{place}",
         f"Broker: pgmq, tables in PostgreSQL, {why}. Nothing is lost with it, but it is slower, knows no quorum "
-        f"queues, delivery limits or dead letters, and repeats a dead worker's task only after a minute.",
+        f"queues, delivery limits or dead letters, repeats a dead worker's task only after a minute, and streams "
+        f"look for news every second instead of being told.",
     )
 
 
