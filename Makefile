@@ -6,7 +6,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$candidate; break; }; done)
 BIN := .venv/bin
 
-.PHONY: help up clean-data test histories check fmt protos protos-release schema lock bench-smoke environment environment-dev
+.PHONY: help up clean-data test histories fuzz check fmt protos protos-release schema lock bench-smoke environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: environment-dev ## Run all tests on a private PostgreSQL and RabbitMQ
 
 histories: environment-dev ## Let the timelines' state machine live 1,000 histories (about 10 minutes)
 	@KODAMA_MACHINE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 -k exact tests/integration/timeline/test_machine.py
+
+fuzz: environment-dev ## Send 100,000 requests that nobody would send (about 20 minutes)
+	@KODAMA_FUZZ_CASES=100000 $(BIN)/python -m pytest -q tests/fuzz
 
 check: environment-dev ## Lint, types, import rules, protos, docs
 	@$(BIN)/ruff format --check --quiet . || { echo 'Run make fmt.'; exit 1; }

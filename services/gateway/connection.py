@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from services.gateway.errors import plain_error
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20
@@ -47,6 +49,13 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = False
         self._stop_timer()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or has no bound, in the form of every other error."""
+        answer = plain_error(400, msg)
+        head = [STATUS_LINE[400], *(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)]
+        self.transport.write(b"".join((*head, b"connection: close\r\n\r\n", bytes(answer.body))))
+        self.transport.close()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)

@@ -14,11 +14,10 @@ import msgspec
 from services.gateway.auth import Open
 from services.gateway.errors import ErrorBody
 from services.gateway.parameters import NoParameters
-from services.gateway.routing import FILE, Route
+from services.gateway.routing import FILE, MAX_IDEMPOTENCY_KEY, Route
 from services.gateway.schemas import REF, Schema, components, example_of, input_fields, required_fields, schema_of
 from services.gateway.scopes import SCOPES
 
-MAX_IDEMPOTENCY_KEY = 255
 BODY_FORMS = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 SECURITY = "oauth2"

@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.routing import Route as StarletteRoute
+from starlette.types import Scope
 
-from chassis.errors import KodamaError, PermissionDenied, Unauthenticated, Unavailable
+from chassis.errors import InvalidField, KodamaError, PermissionDenied, Unauthenticated, Unavailable
 from services.gateway import bodies
 from services.gateway.auth import ANYBODY, Caller, Open, Policy, authorize
 from services.gateway.calling import idempotency_key
@@ -25,6 +27,7 @@ from services.gateway.parameters import NoParameters, Reader
 from services.gateway.scopes import SCOPES
 
 DEADLINE_SECONDS = 10
+MAX_IDEMPOTENCY_KEY = 255
 UPLOAD_SECONDS = 150
 """A file of 8 MiB arrives in a minute over 1 Mbit/s, and is then worked on."""
 MAX_UPLOADS = 32
@@ -96,6 +99,18 @@ def encoded_response(json: bytes, headers: Mapping[str, str] | None = None, code
     return Response(json, code, dict(headers or {}), "application/json")
 
 
+class ExactRoute(StarletteRoute):
+    """A route that answers every request for its path, with 405 where the method is another.
+
+    Otherwise `GET accounts/update_credentials` would be looked up as the account with that id.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take the path as it is; the method is looked at afterwards."""
+        match, child_scope = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL else match), child_scope
+
+
 def make_routes(table: Iterable[Route], gateway: Gateway) -> list[StarletteRoute]:
     """Return the table as Starlette routes. Raises ValueError where two rows say the same method and path."""
     by_path: defaultdict[str, dict[str, Endpoint]] = defaultdict(dict)
@@ -106,9 +121,9 @@ def make_routes(table: Iterable[Route], gateway: Gateway) -> list[StarletteRoute
     routes: list[StarletteRoute] = []
     for path in sorted(by_path, key=_specific_first):
         endpoint, methods = _by_method(by_path[path]), list(by_path[path])
-        routes.append(StarletteRoute(path, endpoint, methods=methods))
+        routes.append(ExactRoute(path, endpoint, methods=methods))
         if path != "/":
-            routes.append(StarletteRoute(f"{path}/", endpoint, methods=methods))
+            routes.append(ExactRoute(f"{path}/", endpoint, methods=methods))
     return routes
 
 
@@ -179,9 +194,10 @@ class Endpoint:
     async def _answer(self, request: Request, standing: Standing) -> Response:
         caller = await self._admit(request, standing)
         if self._route.method != "GET":
-            idempotency_key.set(
-                request.headers.get("idempotency-key", "")
-            )  # a request is answered in a task of its own
+            key = request.headers.get("idempotency-key", "")
+            if len(key) > MAX_IDEMPOTENCY_KEY:
+                raise InvalidField("request_id", f"Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY} characters.")
+            idempotency_key.set(key)  # a request is answered in a task of its own
         if self._route.takes_file:
             return await self._take_file(caller, request)
         params = self._reader.read(await bodies.read_values(request))
