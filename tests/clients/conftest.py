@@ -40,7 +40,8 @@ class Stage:
 @pytest.fixture(scope="module")
 async def stage(postgres_url: str, template_database: str) -> AsyncIterator[Stage]:
     """A network of its own for each client."""
-    with fresh_settings(postgres_url, template_database) as fresh:
+    with fresh_settings(postgres_url, template_database) as made:
+        fresh = made.model_copy(update={"password_grant": True})  # toot's login_cli has no other way
         async with run_services(fresh, *SERVICES), open_network(fresh) as network, open_world(fresh) as world:
             members = await network.sign_up("hana", "ken", "mio")
             await network.befriend(members[0], members[1])

@@ -60,6 +60,18 @@ async def test_a_newcomer_signs_up(stage: Stage) -> None:
     assert abs((datetime.now(UTC) - created_at).total_seconds()) < 120
 
 
+async def test_a_member_signs_in(stage: Stage) -> None:
+    url = stage.network.url
+
+    def session() -> str:
+        client_id, client_secret = Mastodon.create_app("Mastodon.py", scopes=SCOPES, api_base_url=url)
+        api = Mastodon(client_id, client_secret, api_base_url=url)
+        api.log_in("ken@example.com", PASSWORD, scopes=SCOPES)
+        return str(api.me().acct)
+
+    assert await stage.run(session) == "ken"
+
+
 async def test_the_network(stage: Stage, hana: Mastodon) -> None:
     def session() -> None:
         assert hana.retrieve_mastodon_version().startswith("4.2")
@@ -122,7 +134,12 @@ async def test_friendship(stage: Stage, hana: Mastodon) -> None:
         hana.account_follow(mio_id)
         assert hana.account_unfollow(mio_id).requested is False
         assert hana.account_block(mio_id).blocking is True
+        assert [one.acct for one in hana.blocks()] == ["mio"]
         assert hana.account_unblock(mio_id).blocking is False
+        assert hana.account_mute(mio_id, duration=60).muting is True
+        assert [one.acct for one in hana.mutes()] == ["mio"]
+        assert hana.account_unmute(mio_id).muting is False
+        assert [one.accounts for one in hana.account_familiar_followers(mio_id)] == [[]]
 
     await stage.run(session)
 

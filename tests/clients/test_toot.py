@@ -14,7 +14,7 @@ import pytest
 from toot import App, User, api
 
 from tests.clients.conftest import Stage
-from tests.integration.gateway.conftest import Member
+from tests.integration.gateway.conftest import PASSWORD, Member
 
 COMMANDS = Path(__file__).with_name("toot_commands.py")
 MAX_LINE = 16 * 1024 * 1024
@@ -100,6 +100,18 @@ async def toot(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     remember(home, stage, [stage.hana, stage.ken])
     async with open_toot(home) as opened:
         yield opened
+
+
+async def test_signing_in_and_out(stage: Stage, tmp_path: Path) -> None:
+    where = ("login_cli", "--instance", stage.network.url, "--email", "hana@example.com", "--password")
+    async with open_toot(tmp_path) as toot:
+        code, said = await toot.run(*where, "wrong password")
+        assert code != 0
+        assert "Login failed" in said
+        assert "Successfully logged in" in await toot(*where, PASSWORD)
+        assert "@hana" in await toot("whoami")
+        await toot("logout", f"hana@{stage.domain}")
+        assert (await toot.run("whoami"))[0] != 0
 
 
 async def test_who_and_where(toot: Toot, stage: Stage) -> None:
@@ -198,9 +210,14 @@ async def test_friendship(toot: Toot, stage: Stage) -> None:
     assert "@mio" not in await toot(*mio_home, "followers")
 
 
-async def test_blocking(toot: Toot) -> None:
+async def test_blocking_and_muting(toot: Toot) -> None:
     assert (await toot.read("block", "mio"))["blocking"] is True
+    assert "@mio" in await toot("blocked")
     assert (await toot.read("unblock", "mio"))["blocking"] is False
+    assert (await toot.read("mute", "mio"))["muting"] is True
+    assert "@mio" in await toot("muted")
+    assert (await toot.read("unmute", "mio"))["muting"] is False
+    assert "@mio" not in await toot("muted")
 
 
 async def test_searching(toot: Toot, stage: Stage) -> None:
