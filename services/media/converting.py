@@ -14,7 +14,7 @@ from services.media.domain import MAX_ORIGINAL_BYTES, MAX_PREVIEW_BYTES, Picture
 
 log = structlog.get_logger(__name__)
 
-WALL_SECONDS = 20
+WALL_SECONDS = 30
 MAX_ANSWER_BYTES = MAX_ORIGINAL_BYTES + MAX_PREVIEW_BYTES + 4096
 COMMAND = (sys.executable, "-I", "-m", "services.media.converter")
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGXCPU})

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from io import BytesIO
 
 import pytest
 from mastodon import (
@@ -14,6 +15,7 @@ from mastodon import (
 
 from tests.clients.conftest import Stage
 from tests.integration.gateway.conftest import PASSWORD, Member
+from tests.integration.media.files import photo
 
 REDIRECT = "urn:ietf:wg:oauth:2.0:oob"
 SCOPES = ["read", "write", "follow"]
@@ -250,5 +252,29 @@ async def test_what_is_empty(stage: Stage, hana: Mastodon) -> None:
         ):
             assert list(empty()) == [], empty.__name__
         assert list(hana.timeline_hashtag("花")) == []
+
+    await stage.run(session)
+
+
+async def test_pictures(stage: Stage, hana: Mastodon, ken: Mastodon) -> None:
+    def session() -> None:
+        media = hana.media_post(
+            BytesIO(photo()), "image/jpeg", description="a photo", focus=(0.5, -0.5), synchronous=True
+        )
+        assert (media.type, media.description, media.meta.focus.x) == ("image", "a photo", 0.5)
+        assert hana.media(media.id).url == media.url
+        assert hana.media_update(media.id, description="a better word").description == "a better word"
+        posted = hana.status_post("", media_ids=[media])
+        [shown] = ken.status(posted.id).media_attachments
+        assert (shown.id, shown.description, shown.meta.original.width) == (media.id, "a better word", 64)
+        [seen] = [status for status in ken.timeline_home() if status.id == posted.id]
+        assert seen.media_attachments[0].preview_url == media.preview_url
+        assert [status.id for status in ken.account_statuses(posted.account, only_media=True)] == [posted.id]
+        for hostile in (b"no picture", photo()[:300]):
+            with pytest.raises(MastodonAPIError, match="422"):
+                hana.media_post(BytesIO(hostile), "image/jpeg")
+        with pytest.raises(MastodonAPIError, match="Another status"):
+            hana.status_post("again", media_ids=[media.id])
+        assert hana.status_delete(posted.id).media_attachments[0].id == media.id
 
     await stage.run(session)

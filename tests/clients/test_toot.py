@@ -15,6 +15,7 @@ from toot import App, User, api
 
 from tests.clients.conftest import Stage
 from tests.integration.gateway.conftest import PASSWORD, Member
+from tests.integration.media.files import encode, photo, picture
 
 COMMANDS = Path(__file__).with_name("toot_commands.py")
 MAX_LINE = 16 * 1024 * 1024
@@ -243,3 +244,31 @@ async def test_changing_oneself(toot: Toot) -> None:
     assert (changed["display_name"], changed["source"]["note"]) == ("花", "From toot.")
     assert changed["source"]["privacy"] == "private"
     await toot("update-account", "--display-name", "Hana", "--privacy", "public")
+
+
+async def test_pictures(toot: Toot, tmp_path: Path) -> None:
+    one, two = tmp_path / "cat.png", tmp_path / "photo.jpg"
+    one.write_bytes(encode(picture(), "PNG"))
+    two.write_bytes(photo())
+    uploaded = await toot("upload", str(one), "--description", "a cat")
+    assert "Successfully uploaded media ID" in uploaded
+    posted = await toot.read(
+        "post",
+        "with pictures",
+        "-m",
+        str(one),
+        "-d",
+        "a cat",
+        "-m",
+        str(two),
+        "-d",
+        "a photo",
+        "--visibility",
+        "private",
+    )
+    assert [media["description"] for media in posted["media_attachments"]] == ["a cat", "a photo"]
+    shown = "".join((await toot("status", posted["id"])).split())  # toot breaks long lines
+    assert all(media["url"] in shown for media in posted["media_attachments"])
+    code, said = await toot.run("upload", str(Path(__file__)))
+    assert code != 0
+    assert "no JPEG" in said
