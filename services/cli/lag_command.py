@@ -41,11 +41,11 @@ def lag() -> None:
     console.print(_open_work(found) or "Nothing is open: every change has had its effect.")
     paces = _paces(found)
     if paces is not None:
-        console.print("From the commit of a change, median and 99th percentile of the last 1,000 of each task:")
+        console.print("From the commit of a change, median / 99th percentile of the last 1,000 of each task:")
         console.print(paces)
     if found.streamed is not None:
         console.print(
-            f"Posts over open streams since the gateway was started: {found.streamed.p50}, {found.streamed.p99}"
+            f"Posts over open streams since the gateway was started: {found.streamed.p50} / {found.streamed.p99}"
         )
 
 
@@ -101,12 +101,17 @@ def _open_work(found: Lags) -> Table | None:
 
 
 def _paces(found: Lags) -> Table | None:
-    table = Table("queue", "task", "ledger", "seen", "relayed p50", "p99", "delivered p50", "p99")
+    """Return a row per task and ledger, below a row per queue."""
+    table = Table("queue, task", "ledger", "relayed", "delivered")
     rows = sorted(
         ((pace.queue, pace.task, name, pace) for name, answer in found.ledgers for pace in answer.paces),
         key=lambda row: row[:3],
     )
+    shown = ""
     for queue, task, name, pace in rows:
-        times = (pace.relayed_p50_ms, pace.relayed_p99_ms, pace.delivered_p50_ms, pace.delivered_p99_ms)
-        table.add_row(queue, task, name, f"{pace.samples:,}", *(f"{time:,} ms" for time in times))
+        if queue != shown:
+            table.add_row(queue, style="bold")
+            shown = queue
+        relayed = f"{pace.relayed_p50_ms:,} / {pace.relayed_p99_ms:,} ms"
+        table.add_row(f"  {task}", name, relayed, f"{pace.delivered_p50_ms:,} / {pace.delivered_p99_ms:,} ms")
     return table if table.row_count else None
