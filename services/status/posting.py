@@ -76,6 +76,8 @@ class Posting:
             async with connection(self._pool) as conn:
                 return await store.insert_status(conn, new)
         except UniqueViolation as error:
+            if error.diag.constraint_name != "attachments_pkey":
+                raise
             raise InvalidField("media_ids", "Another status shows one of these pictures already.") from error
 
     async def _insert_all(self, posts: Sequence[NewStatus]) -> list[Status | None]:

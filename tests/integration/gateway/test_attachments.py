@@ -7,11 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from chassis.database import make_pool
 from chassis.settings import Settings
-from services.media.clients import open_statuses
 from services.media.discarding import Discarding
 from services.media.tasks import HANDLERS
+from services.media.worker import open_context
 from tests.conftest import run_services
 from tests.integration.gateway.conftest import Member, Network, open_network
 from tests.integration.media.files import encode, picture
@@ -78,12 +77,11 @@ async def gallery(module_settings: Settings) -> AsyncIterator[Gallery]:
     async with (
         run_services(settings, *names),
         open_network(settings) as network,
-        make_pool(settings.service_database_url("media"), size=2, application="test") as pool,
-        open_statuses(settings, "worker") as statuses,
+        open_context(settings) as discarding,
     ):
         [hana] = await network.sign_up("hana")
         with psycopg.connect(settings.database_url, autocommit=True) as truth:
-            yield Gallery(network, Discarding(pool, statuses), truth, hana)
+            yield Gallery(network, discarding, truth, hana)
 
 
 async def test_a_status_shows_its_pictures_everywhere(gallery: Gallery) -> None:
