@@ -36,11 +36,11 @@ class OpenWorkList:
 
         Raises Unavailable where a ledger does not answer: then nothing can be shown as complete.
         """
-        asked_at = time.monotonic()
-        if not is_fresh and asked_at - self._taken_at <= self._max_age_seconds:
+        oldest = time.monotonic() - (0 if is_fresh else self._max_age_seconds)
+        if self._taken_at >= oldest:
             return self._work
         async with self._lock:
-            if self._taken_at < asked_at:  # nobody has looked since this reader came
+            if self._taken_at < oldest:  # else somebody has looked while this reader waited
                 started_at = time.monotonic()
                 self._work = await self._look()
                 self._taken_at = started_at
