@@ -17,7 +17,7 @@ from ipaddress import ip_network
 from limits import RateLimitItem, parse
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from chassis.settings import Settings
 from services.gateway.addresses import client_address
@@ -169,7 +169,7 @@ class Limiter:
             if rate and settings.rate_limits
         }
 
-    def count(self, request: Request, caller: Caller, limits: Collection[RateLimit], standing: Standing) -> None:
+    def count(self, request: HTTPConnection, caller: Caller, limits: Collection[RateLimit], standing: Standing) -> None:
         """Count one request for each limit. Raises TooManyRequests where one is used up."""
         for limit in limits:
             known = self._items.get(limit)
@@ -183,7 +183,7 @@ class Limiter:
             if not is_within:
                 raise TooManyRequests(limit.sentence, seconds=str(max(1, round(reset - time.time()))))
 
-    def _who(self, counted_by: CountedBy, request: Request, caller: Caller) -> str:
+    def _who(self, counted_by: CountedBy, request: HTTPConnection, caller: Caller) -> str:
         """Return whose count it is; empty for nobody's."""
         if counted_by is CountedBy.TOKEN:
             return caller.token

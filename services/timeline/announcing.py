@@ -43,13 +43,17 @@ class Announcer:
         """Send rows (account, id) in a message per shard."""
         if self._publisher is None or not len(rows):
             return
-        shards = live.shard_of(rows[:, 0])
-        for shard in np.unique(shards).tolist():
-            mine = rows[shards == shard]
-            mine = mine[np.argsort(mine[:, 1], kind="stable")]
-            ids, begins = np.unique(mine[:, 1], return_index=True)
-            recipients = np.split(mine[:, 0], begins[1:])
-            items = [live.Item(an_id, some.tolist()) for an_id, some in zip(ids.tolist(), recipients, strict=True)]
+        ids, place = np.unique(rows[:, 1], return_inverse=True)
+        groups = live.shard_of(rows[:, 0]) * len(ids) + place  # by shard, then by id
+        order = np.argsort(groups.astype(np.uint16) if live.SHARDS * len(ids) < 2**16 else groups, kind="stable")
+        accounts = rows[order, 0].tolist()
+        numbers, begins = np.unique(groups[order], return_index=True)
+        messages: dict[int, list[live.Item]] = {}
+        ends = [*begins[1:].tolist(), len(accounts)]
+        for number, begin, end in zip(numbers.tolist(), begins.tolist(), ends, strict=True):
+            shard, index = divmod(number, len(ids))
+            messages.setdefault(shard, []).append(live.Item(int(ids[index]), accounts[begin:end]))
+        for shard, items in messages.items():
             self._publisher.publish(shard, live.Message(kind, items))
 
 

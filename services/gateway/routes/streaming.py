@@ -9,9 +9,10 @@ from starlette.websockets import WebSocket
 
 from chassis.errors import InvalidField, KodamaError, PermissionDenied, Unauthenticated
 from chassis.ids import MAX_ID
-from services.gateway.auth import MAX_TOKEN_LENGTH, Open, bearer_token
+from services.gateway.auth import ANYBODY, MAX_TOKEN_LENGTH, Caller, Open, bearer_token
 from services.gateway.context import Call, Gateway
 from services.gateway.errors import api_error
+from services.gateway.limiting import GENERAL, Standing
 from services.gateway.parameters import NoParameters
 from services.gateway.routing import Handler, Route
 from services.gateway.streaming.events import StreamName
@@ -60,9 +61,7 @@ def _web_socket_endpoint(gateway: Gateway) -> Callable[[WebSocket], Awaitable[No
     async def open_socket(socket: WebSocket) -> None:
         protocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip()
         try:
-            caller = await gateway.tokens.caller(_token(socket, protocol))
-            if not caller.account_id:
-                raise PermissionDenied("This needs the token of a member; this one stands for an app only.")
+            caller = await _admit(gateway, socket, protocol)
         except KodamaError as error:
             await socket.send_denial_response(api_error(error, {}))
             return
@@ -72,6 +71,19 @@ def _web_socket_endpoint(gateway: Gateway) -> Callable[[WebSocket], Awaitable[No
         await SocketStreams(socket, gateway.hub, caller, bytes.fromhex(caller.token)).serve(first)
 
     return open_socket
+
+
+async def _admit(gateway: Gateway, socket: WebSocket, protocol: str) -> Caller:
+    """Return the member who opens a socket, having counted it as a request is counted."""
+    try:
+        caller = await gateway.tokens.caller(_token(socket, protocol))
+    except Unauthenticated:
+        gateway.limiter.count(socket, ANYBODY, GENERAL, Standing())
+        raise
+    gateway.limiter.count(socket, caller, GENERAL, Standing())
+    if not caller.account_id:
+        raise PermissionDenied("This needs the token of a member; this one stands for an app only.")
+    return caller
 
 
 def _token(socket: WebSocket, protocol: str) -> str:
