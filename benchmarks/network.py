@@ -131,23 +131,26 @@ def further_gateway(bench: Bench) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        _wait_until_open(address)
+        if not _opens(address):
+            said = (bench.folder / "gateway.log").read_text()[-2000:]
+            raise RuntimeError(f"the further gateway does not answer; exit code {gateway.poll()}: {said}")
         yield address
     finally:
         _stop(gateway)
 
 
-def _wait_until_open(address: str) -> None:
+def _opens(address: str) -> bool:
+    """Tell whether somebody listens before it takes too long."""
     host, _, port = address.rpartition(":")
     deadline = time.monotonic() + START_SECONDS
-    while True:
+    while time.monotonic() < deadline:
         try:
             socket.create_connection((host, int(port)), timeout=1).close()
-            return
         except OSError:
-            if time.monotonic() > deadline:
-                raise
             time.sleep(0.05)
+        else:
+            return True
+    return False
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
