@@ -125,7 +125,7 @@ def further_gateway(bench: Bench) -> Iterator[str]:
     with (bench.folder / "gateway.log").open("wb") as log:
         gateway = subprocess.Popen(
             [*COMMAND, "serve", "gateway"],
-            env={**bench.environment(), "KODAMA_GATEWAY_ADDRESS": address},
+            env={**bench.environment(), "KODAMA_GATEWAY_ADDRESS": address, "KODAMA_GATEWAY_METRICS_ADDRESS": ""},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
