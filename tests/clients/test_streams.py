@@ -55,7 +55,10 @@ async def test_a_client_hears_of_posts_and_of_who_favours_its_own(stage: Stage) 
         name, notification = await heard.next()
         assert (name, notification.type, notification.status.id) == ("notification", "favourite", own.id)
     finally:
-        handle.close()
+        # Closing waits for the reader, which waits for the next event.
+        closing = asyncio.create_task(asyncio.to_thread(handle.close))
+        await stage.run(lambda: ken.status_post("またね"))
+        await closing
 
 
 async def test_a_client_reads_counts_and_dismisses_what_it_is_told(stage: Stage) -> None:
