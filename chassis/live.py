@@ -1,7 +1,7 @@
 """Live events: hints from workers to those gateways whose members have streams open at this moment.
 
 They are transient, unconfirmed and bounded everywhere, and nobody waits for them. One that is lost delays an event until the gateway
-looks for itself (docs/decisions/0019-live-streams.md). They travel over a topic exchange under the shard of their recipients, so that a
+looks for itself (docs/decisions/0025-live-streams.md). They travel over a topic exchange under the shard of their recipients, so that a
 gateway gets those of its own members' shards only. Without RabbitMQ there are none.
 """
 

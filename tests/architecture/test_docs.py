@@ -70,3 +70,10 @@ def test_dead_links_are_found(tmp_path: Path) -> None:
         "# One two\n[a](#one-two) [b](#three) [c](gone.md) ![d](gone.png) [e](a.md#one-two) [f](https://example.org)\n"
     )
     assert dead_links(document) == ["#three", "gone.md", "gone.png"]
+
+
+def test_each_decision_has_a_number_of_its_own_and_bears_it_in_its_title() -> None:
+    names = sorted((ROOT / "docs/decisions").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in names]
+    assert len(set(numbers)) == len(numbers)
+    assert [int(path.read_text().removeprefix("# ").split(".")[0]) for path in names] == numbers
