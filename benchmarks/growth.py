@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from benchmarks.figures import Latency, latency_of
+from benchmarks.growth_plot import draw
 from benchmarks.report import console, host_facts, write_json
 from chassis.database import Connection, Pool, connection, make_pool
 from chassis.ids import MAX_ID, first_id_at
@@ -321,8 +322,6 @@ def main(
 ) -> None:
     """Measure deliveries, their bytes and WAL, and home reads from 1,000 to 1,000,000 members and 10 to 1,000 friends."""
     facts = host_facts()
-    if plot is not None:
-        from benchmarks.growth_plot import draw  # fails now, where matplotlib is missing, and not after ten minutes
     points = measure(members, seconds, lanes, lambda point: console.print("  ".join(cells(point)), style="dim"))
     table = Table(
         "members", "friends", "stored before", "deliveries/s", "µs each", "of COPY", "bytes", "WAL", "read ms"

@@ -1,4 +1,4 @@
-"""The plot of benchmarks.growth; needs matplotlib: `pip install -e .[benchmarks]`."""
+"""The plot of benchmarks.growth."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+LOWEST = 10_240
+"""Below are the ports of many well-known servers."""
+DEFAULT_FIRST_OUTGOING = 32_768
+ATTEMPTS = 100
 
 
 def is_free(port: int) -> bool:
@@ -32,7 +39,7 @@ def choose_ports(names: Iterable[str], preferred: Mapping[str, int] | None = Non
         for name in names:
             wanted = (preferred or {}).get(name, 0)
             if wanted in chosen.values() or not (1024 <= wanted <= 65535 and is_free(wanted)):
-                # All sockets stay open until the end, so that the kernel hands out no port twice.
+                # All sockets stay open until the end, so that the kernel hands out none of their ports.
                 held.append(_bound_socket(avoid=set(chosen.values())))
                 wanted = held[-1].getsockname()[1]
             chosen[name] = wanted
@@ -48,15 +55,32 @@ def free_port() -> int:
 
 
 def _bound_socket(avoid: set[int]) -> socket.socket:
-    rejected: list[socket.socket] = []
+    """Return a socket that holds a free port until it is closed.
+
+    Ports that the kernel hands to outgoing connections are the last resort: between choosing one and listening on it, any connection of
+    this machine could take it.
+    """
+    for _ in range(ATTEMPTS):
+        port = random.randrange(LOWEST, _first_outgoing())  # noqa: S311 - not a secret
+        if port not in avoid and is_free(port):
+            with suppress(OSError):  # somebody was faster
+                return _bind(port)
+    while (probe := _bind(0)).getsockname()[1] in avoid:
+        probe.close()
+    return probe
+
+
+def _bind(port: int) -> socket.socket:
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind((LOOPBACK, port))
+    return probe
+
+
+def _first_outgoing() -> int:
+    """The lowest port that the kernel gives to outgoing connections; Linux's default where it does not say."""
     try:
-        while True:
-            probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((LOOPBACK, 0))
-            if probe.getsockname()[1] not in avoid:
-                return probe
-            rejected.append(probe)
-    finally:
-        for each in rejected:
-            each.close()
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = DEFAULT_FIRST_OUTGOING
+    return max(first, LOWEST + 1)

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.figures import Latency
 from benchmarks.growth import MEMBERS, USUAL_FRIENDS, Network, Point, about, markdown, sizes
+from benchmarks.growth_plot import draw
 from benchmarks.home import FILLERS, GROUPS, LIGHT_FRIENDS, MAX_PUSHED_FRIENDS, Plan, homes_graph
 from benchmarks.home_load import HomeJob, check_job
 
@@ -46,9 +47,6 @@ async def test_posts_have_the_friends_of_their_size() -> None:
 
 
 def test_the_plot_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="the plot needs the extra benchmarks")
-    from benchmarks.growth_plot import draw
-
     draw([POINT], tmp_path / "growth.svg")
     assert "130 friends each" in (tmp_path / "growth.svg").read_text("utf-8")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from deploy.local.ports import LOOPBACK, choose_ports, free_port, is_free
 
@@ -36,3 +37,8 @@ def test_a_connection_in_time_wait_does_not_make_a_port_taken() -> None:
             accepted, _ = server.accept()
             accepted.close()  # the side that closes first keeps the port in TIME_WAIT
     assert is_free(port)
+
+
+def test_no_outgoing_connection_takes_a_port_before_its_server_listens() -> None:
+    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert all(port < first_outgoing for port in choose_ports([str(number) for number in range(50)]).values())
