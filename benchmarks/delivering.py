@@ -67,7 +67,7 @@ def measure_burst(bench: Bench, job: PostingJob, *, is_held: bool = False) -> Bu
 @contextmanager
 def relay_stopped(bench: Bench) -> Iterator[None]:
     """Hold the relay where it is until the block ends."""
-    [relay] = [process for process in bench.trial.processes() if process.cmdline()[-1:] == ["relay"]]
+    [relay] = bench.trial.find_processes(lambda process: process.cmdline()[-1:] == ["relay"])
     relay.suspend()
     try:
         yield

@@ -88,7 +88,7 @@ def skip_suggestions(bench: Bench) -> None:
 
 def _is_idle(bench: Bench, name: str) -> bool:
     """Tell, after a second of looking, whether the processes with this word in their command do nothing."""
-    found = [process for process in bench.trial.processes() if name in process.cmdline()]
+    found = bench.trial.find_processes(lambda process: name in process.cmdline())
     for process in found:
         process.cpu_percent()
     time.sleep(1)

@@ -18,10 +18,15 @@ MARKER = "KODAMA_INSTANCE"
 KILL_SECONDS = 5.0
 
 
-def matching(test: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
-    """All living processes but this one of which `test` is true, without those we may not look at."""
+def matching(
+    test: Callable[[psutil.Process], bool], among: Iterable[psutil.Process] | None = None
+) -> list[psutil.Process]:
+    """The living processes but this one of which `test` is true, without those we may not look at.
+
+    `among` are those in question, by default all; each of them may end at any moment.
+    """
     found: list[psutil.Process] = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter() if among is None else among:
         try:
             if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and test(process):
                 found.append(process)

@@ -154,7 +154,7 @@ class RabbitMQ:
 def stop_left(home: Path) -> None:
     """Stop what an earlier killed run left of the node in `home`: the node first, then its port mapper."""
     left = processes.matching(lambda each: each.environ().get("RABBITMQ_PID_FILE") == str(_pid_file(home)))
-    mappers = [each for each in left if each.name() == "epmd"]
+    mappers = processes.matching(lambda each: each.name() == "epmd", left)
     processes.end([each for each in left if each not in mappers], signal.SIGTERM, STOP_SECONDS)
     processes.end(mappers, signal.SIGTERM, 5)
 

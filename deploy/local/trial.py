@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import IO
 import psutil
 
 from chassis.settings import Settings
+from deploy.local import processes
 from deploy.local.errors import NotReady
 from deploy.local.network import find_network
 from deploy.local.state import open_state
@@ -50,6 +51,10 @@ class Trial:
         """Return `up` itself and everything that it has started."""
         up = psutil.Process(self.pid)
         return [up, *up.children(recursive=True)]
+
+    def find_processes(self, test: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+        """Return those of its processes of which `test` is true."""
+        return processes.matching(test, self.processes())
 
 
 @contextmanager

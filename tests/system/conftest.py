@@ -15,7 +15,7 @@ class TrialNetwork:
         self.address = trial.address
         self.settings = trial.settings
         self.kodama = trial.kodama
-        self.processes = trial.processes
+        self.find_processes = trial.find_processes
 
     def query(self, text: str, *parameters: object) -> list[tuple[object, ...]]:
         """Ask the database itself, as its administrator."""

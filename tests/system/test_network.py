@@ -131,7 +131,7 @@ async def test_posts_are_heard_while_the_broker_is_away_and_delivered_when_it_is
     await http.get("/api/v1/timelines/home", headers=_bearer(eve))
     await _eventually(lambda: _is_pushed_to(network), "the margin before pushing begins is over")
 
-    [broker] = [process for process in network.processes() if process.name() == "beam.smp"]
+    [broker] = network.find_processes(lambda process: process.name() == "beam.smp")
     broker.kill()
     posted = [
         (await http.post("/api/v1/statuses", json={"status": f"{number}"}, headers=_bearer(dan))).json()["id"]

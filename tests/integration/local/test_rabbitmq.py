@@ -14,6 +14,7 @@ import kombu
 import psutil
 import pytest
 
+from deploy.local import processes
 from deploy.local import rabbitmq_software as software_module
 from deploy.local.apt import private_apt
 from deploy.local.errors import MissingSoftware
@@ -38,7 +39,8 @@ def connect(url: str) -> kombu.Connection:
 
 
 def beam_of(pid: int) -> psutil.Process:
-    return next(each for each in psutil.Process(pid).children(recursive=True) if each.name() == "beam.smp")
+    [beam] = processes.matching(lambda each: each.name() == "beam.smp", psutil.Process(pid).children(recursive=True))
+    return beam
 
 
 def test_keeps_a_confirmed_message_when_killed_and_leaves_nothing_behind(
