@@ -86,6 +86,8 @@ def make_task_app(settings: Settings, name: str) -> TaskApp:
         worker_max_memory_per_child=300_000,
         worker_max_tasks_per_child=1_000,
         worker_pool_start_method="spawn",
+        # A spawned child imports everything anew. Celery's 4 s would kill it on a busy machine, and its successors too, for as long.
+        worker_proc_alive_timeout=60,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
