@@ -5,6 +5,7 @@ There is no scheduler that could be down or run twice: every process of a servic
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +29,10 @@ It has to be right beside another one: a chore that takes longer than its interv
 """
 
 
+Work = Callable[[], Awaitable[int]]
+"""A step that waits for others than PostgreSQL, and takes connections only where it needs them."""
+
+
 @asynccontextmanager
 async def repeat(name: str, step: Step, pool: Pool, *, interval_seconds: float = 0.0) -> AsyncIterator[None]:
     """Do a chore once per interval until the block ends, each time step by step until nothing is left.
@@ -35,8 +40,20 @@ async def repeat(name: str, step: Step, pool: Pool, *, interval_seconds: float =
     Of all processes of the service one does it each time. One that fails is logged, noted, and tried again within a minute or two. The
     interval is that of the topology where none is given. Raises KeyError for a chore that is not in the topology.
     """
+
+    async def work() -> int:
+        async with connection(pool) as conn:
+            return await step(conn)
+
+    async with repeat_work(name, work, pool, interval_seconds=interval_seconds):
+        yield
+
+
+@asynccontextmanager
+async def repeat_work(name: str, work: Work, pool: Pool, *, interval_seconds: float = 0.0) -> AsyncIterator[None]:
+    """Do the same with work that is lent no connection while it runs."""
     interval_seconds = interval_seconds or topology.CHORES[name].interval_seconds
-    task = asyncio.create_task(_repeat(name, step, pool, interval_seconds))
+    task = asyncio.create_task(_repeat(name, work, pool, interval_seconds))
     try:
         yield
     finally:
@@ -45,7 +62,7 @@ async def repeat(name: str, step: Step, pool: Pool, *, interval_seconds: float =
             await task
 
 
-async def _repeat(name: str, step: Step, pool: Pool, interval_seconds: float) -> None:
+async def _repeat(name: str, work: Work, pool: Pool, interval_seconds: float) -> None:
     look_seconds = min(interval_seconds, MAX_LOOK_SECONDS)
     while True:
         await asyncio.sleep(look_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - keeps processes apart, no secret
@@ -53,19 +70,15 @@ async def _repeat(name: str, step: Step, pool: Pool, interval_seconds: float) ->
             async with connection(pool) as conn:
                 is_ours = await begin(conn, name, interval_seconds, look_seconds)
             if is_ours:
-                await _do(name, step, pool)
+                await _do(name, work, pool)
         except Exception as error:
             log.warning("chore failed", chore=name, error=str(error))
 
 
-async def _do(name: str, step: Step, pool: Pool) -> None:
+async def _do(name: str, work: Work, pool: Pool) -> None:
     started, done = time.monotonic(), 0
     try:
-        while True:
-            async with connection(pool) as conn:
-                done_now = await step(conn)
-            if not done_now:
-                break
+        while done_now := await work():
             done += done_now
             await asyncio.sleep(STEP_PAUSE_SECONDS)
     except Exception as error:
@@ -74,7 +87,13 @@ async def _do(name: str, step: Step, pool: Pool) -> None:
         raise
     async with connection(pool) as conn:
         await _note_success(conn, name)
-    log.info("chore done", chore=name, done=done, seconds=round(time.monotonic() - started, 3))
+    log.log(
+        logging.INFO if done else logging.DEBUG,
+        "chore done",
+        chore=name,
+        done=done,
+        seconds=round(time.monotonic() - started, 3),
+    )
 
 
 async def begin(conn: Connection, name: str, interval_seconds: float, retry_seconds: float) -> bool:

@@ -64,9 +64,9 @@ def test_every_event_is_caused_by_one_service_and_every_caused_event_exists() ->
 
 
 def chores_in(source: str) -> Iterator[str]:
-    """The chores that a module has repeated, by `repeat(name, …)`; others than literals are refused."""
+    """The chores that a module has repeated, by `repeat(name, …)` or `repeat_work`; others than literals are refused."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "repeat":
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("repeat", "repeat_work"):
             name = node.args[0]
             if not isinstance(name, ast.Constant) or not isinstance(name.value, str):
                 raise TypeError(f"line {node.lineno}: the name of the chore is not a literal")
