@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     friend_request_days: int = Field(default=90, ge=1, le=3650)
     registrations_open: bool = True
     password_grant: bool = False
+    confirm_email: bool = False
+    smtp_url: str = Field(default="", repr=False)
+    mail_from: str = Field(default="", max_length=254)
 
     # Rates are written as in `300/5 minutes`; an empty one is no limit. The figures are Mastodon's where it has one.
     rate_limits: bool = True
@@ -109,6 +112,7 @@ class Settings(BaseSettings):
     limit_friend_requests: Rate = "400/day"
     limit_searches: Rate = "150/15 minutes"
     limit_sign_ups: Rate = "5/30 minutes"
+    limit_confirmations: Rate = "5/hour"
     limit_sign_ins: Rate = "25/5 minutes"
     limit_apps: Rate = "25/10 minutes"
 
@@ -138,6 +142,20 @@ class Settings(BaseSettings):
         if url and not _is_url(url, ("amqp", "amqps", "pgmq")):
             raise ValueError(f"must be amqp://user:password@host:port/vhost, or amqps:// or pgmq://{ESCAPE_HINT}")
         return url
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_mail_server(cls, url: str) -> str:
+        if url and not (_is_url(url, ("smtp", "smtps")) and urlsplit(url).hostname):
+            raise ValueError(f"must be smtp://user:password@host:port or smtps://{ESCAPE_HINT}")
+        return url
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_mail_address(cls, address: str) -> str:
+        if address and re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", address) is None:
+            raise ValueError("must be an e-mail address such as kodama@kodama.example.org")
+        return address
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -194,6 +212,14 @@ class Settings(BaseSettings):
         host = parts.netloc.rpartition("@")[2]
         login = f"{role_name(service)}:{quote(self.derive(f'database/{service}'))}"
         return urlunsplit(parts._replace(netloc=f"{login}@{host}"))
+
+    def require_mail(self) -> tuple[str, str]:
+        """Return the mail server's URL and the address that mails come from. Raises ValueError where one is not configured."""
+        if not self.smtp_url:
+            raise ValueError(f"with {PREFIX}CONFIRM_EMAIL, set {PREFIX}SMTP_URL, for example to smtp://127.0.0.1:25")
+        if not self.mail_from:
+            raise ValueError(f"with {PREFIX}CONFIRM_EMAIL, set {PREFIX}MAIL_FROM, for example to kodama@example.org")
+        return self.smtp_url, self.mail_from
 
     def require_broker_url(self) -> str:
         """Return the broker's URL. Raises ValueError where none is configured."""

@@ -106,6 +106,8 @@ CHORES: Final = {
         Chore("mutes.forget", "social_graph", HOUR_SECONDS, "delete mutes that have ended"),
         Chore("codes.forget", "account", 60, "delete authorization codes that nobody has redeemed in time"),
         Chore("attempts.forget", "account", 600, "delete counts of passwords tried that hold nobody up any more"),
+        Chore("confirmations.send", "account", 5, "send the mails that confirm addresses, with KODAMA_CONFIRM_EMAIL"),
+        Chore("confirmations.forget", "account", 600, "delete accounts that nobody has confirmed within a week"),
         Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
         Chore("media.expire", "media", 600, "discard pictures that no status has shown within a day"),
         Chore("media.delete", "media", 60, "delete what was discarded ten minutes ago"),

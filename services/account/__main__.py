@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from chassis.database import Pool
-from chassis.housekeeping import repeat
+from chassis.housekeeping import repeat, repeat_work
 from chassis.idempotency import Writes
 from chassis.process import run_service
 from chassis.rpc import Service
-from chassis.settings import Settings, load_settings
+from chassis.settings import Settings, load_settings, refuse
 from services.account.accounts import Accounts
 from services.account.authorizing import Authorizing
+from services.account.confirmation_store import forget_confirmations
+from services.account.confirming import Confirming
+from services.account.mail_server import MailServer
+from services.account.mailing import Mailing, Sender
 from services.account.oauth import OAuth
 from services.account.oauth_store import delete_expired_codes
 from services.account.password_store import delete_spent_attempts
@@ -25,20 +29,31 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     passwords = Passwords()
     stack.callback(passwords.close)
     writes = Writes(pool, settings.derive("idempotency"))
-    signing_up = SigningUp(passwords, is_open=settings.registrations_open)
+    signing_up = SigningUp(passwords, is_open=settings.registrations_open, confirms_email=settings.confirm_email)
     signing_in = SigningIn(pool, passwords)
     oauth = OAuth(pool, signing_in, allows_passwords=settings.password_grant)
     await stack.enter_async_context(repeat("codes.forget", delete_expired_codes, pool))
     await stack.enter_async_context(repeat("attempts.forget", delete_spent_attempts, pool))
+    await stack.enter_async_context(repeat("confirmations.forget", forget_confirmations, pool))
+    if settings.confirm_email:
+        url, address = settings.require_mail()
+        mailing = Mailing(pool, MailServer(url), Sender(settings.title, address, settings.base_url()))
+        await stack.enter_async_context(repeat_work("confirmations.send", mailing.send_due, pool))
     return [
-        account_service(AccountServicer(writes, signing_up, Accounts(pool))),
+        account_service(AccountServicer(writes, signing_up, Accounts(pool), Confirming(pool))),
         oauth_service(OAuthServicer(oauth, Authorizing(pool, signing_in))),
     ]
 
 
 def main() -> None:
     """Run the process."""
-    run_service("account", load_settings(), build)
+    settings = load_settings()
+    if settings.confirm_email:
+        try:
+            settings.require_mail()
+        except ValueError as error:
+            refuse(str(error))
+    run_service("account", settings, build)
 
 
 if __name__ == "__main__":

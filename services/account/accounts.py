@@ -29,14 +29,14 @@ class Accounts:
         self._pool = pool
 
     async def by_ids(self, account_ids: Sequence[int]) -> list[Account]:
-        """Return those that exist, in no order."""
+        """Return those that exist and are confirmed, in no order."""
         if not account_ids:
             return []
         async with connection(self._pool) as conn:
             return await store.list_accounts(conn, account_ids)
 
     async def by_handles(self, handles: Sequence[str]) -> list[Account]:
-        """Return those that exist, in no order; what cannot be a handle is nobody's."""
+        """Return those that exist and are confirmed, in no order; what cannot be a handle is nobody's."""
         possible = [handle for handle in handles if is_handle(handle)]
         if not possible:
             return []

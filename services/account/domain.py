@@ -148,6 +148,8 @@ class TokenInfo:
     account_id: int | None
     scopes: list[str]
     created_at: datetime
+    awaits_confirmation: bool = False
+    """The member has not shown yet that the e-mail address is theirs, and may do next to nothing."""
 
 
 def is_handle(text: str) -> bool:

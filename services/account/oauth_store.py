@@ -144,7 +144,10 @@ async def find_token(conn: Connection, token_hash: bytes) -> TokenInfo | None:
     """Return what a token that is not revoked stands for."""
     async with conn.cursor(row_factory=class_row(TokenInfo)) as cursor:
         await cursor.execute(
-            "SELECT id, app_id, account_id, scopes, created_at FROM tokens WHERE token_hash = %s AND revoked_at IS NULL",
+            "SELECT t.id, t.app_id, t.account_id, t.scopes, t.created_at,"
+            " t.account_id IS NOT NULL AND a.confirmed_at IS NULL AS awaits_confirmation"
+            " FROM tokens AS t LEFT JOIN accounts AS a ON a.id = t.account_id"
+            " WHERE t.token_hash = %s AND t.revoked_at IS NULL",
             (token_hash,),
         )
         return await cursor.fetchone()
@@ -153,8 +156,10 @@ async def find_token(conn: Connection, token_hash: bytes) -> TokenInfo | None:
 async def list_tokens(conn: Connection, token_hashes: Sequence[bytes]) -> list[tuple[bytes, TokenInfo]]:
     """Return, beside their hashes, what those of the tokens stand for that are not revoked."""
     cursor = await conn.execute(
-        "SELECT token_hash, id, app_id, account_id, scopes, created_at FROM tokens"
-        " WHERE token_hash = ANY(%s) AND revoked_at IS NULL",
+        "SELECT t.token_hash, t.id, t.app_id, t.account_id, t.scopes, t.created_at,"
+        " t.account_id IS NOT NULL AND a.confirmed_at IS NULL"
+        " FROM tokens AS t LEFT JOIN accounts AS a ON a.id = t.account_id"
+        " WHERE t.token_hash = ANY(%s) AND t.revoked_at IS NULL",
         (list(token_hashes),),
     )
     return [(token_hash, TokenInfo(*columns)) for token_hash, *columns in await cursor.fetchall()]

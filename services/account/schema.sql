@@ -33,7 +33,9 @@ CREATE TABLE accounts (
     default_sensitive boolean DEFAULT false NOT NULL,
     default_language text DEFAULT ''::text NOT NULL,
     hides_friends boolean DEFAULT false NOT NULL,
+    confirmed_at timestamp with time zone DEFAULT now(),
     CONSTRAINT accounts_check CHECK (((email IS NULL) = (email_key IS NULL))),
+    CONSTRAINT accounts_check1 CHECK (((confirmed_at IS NOT NULL) OR (email IS NOT NULL))),
     CONSTRAINT accounts_default_language_check CHECK ((default_language ~ '^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$'::text)),
     CONSTRAINT accounts_default_visibility_check CHECK (((default_visibility >= 1) AND (default_visibility <= 3))),
     CONSTRAINT accounts_display_name_check CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 60))),
@@ -100,6 +102,21 @@ CREATE TABLE claims (
     CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
 );
 
+CREATE TABLE email_confirmations (
+    account_id bigint NOT NULL,
+    token_hash bytea,
+    issued_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    attempts smallint DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now(),
+    last_error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT email_confirmations_attempts_check CHECK (((attempts >= 0) AND (attempts <= 50))),
+    CONSTRAINT email_confirmations_check CHECK (((token_hash IS NULL) = (issued_at IS NULL))),
+    CONSTRAINT email_confirmations_last_error_check CHECK ((char_length(last_error) <= 500)),
+    CONSTRAINT email_confirmations_token_hash_check CHECK ((octet_length(token_hash) = 32))
+);
+
 CREATE SEQUENCE id_sequence
     START WITH 1
     INCREMENT BY 1
@@ -154,6 +171,12 @@ ALTER TABLE ONLY chores
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
 
+ALTER TABLE ONLY email_confirmations
+    ADD CONSTRAINT email_confirmations_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY email_confirmations
+    ADD CONSTRAINT email_confirmations_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY password_attempts
     ADD CONSTRAINT password_attempts_pkey PRIMARY KEY (subject);
 
@@ -171,9 +194,13 @@ ALTER TABLE ONLY tokens
 
 CREATE UNIQUE INDEX accounts_by_email_key ON accounts USING btree (email_key) WHERE (email_key IS NOT NULL);
 
+CREATE INDEX accounts_unconfirmed ON accounts USING btree (created_at) WHERE (confirmed_at IS NULL);
+
 CREATE INDEX authorization_codes_by_age ON authorization_codes USING btree (created_at);
 
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
+
+CREATE INDEX email_confirmations_due ON email_confirmations USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 
 CREATE INDEX password_attempts_by_time ON password_attempts USING btree (free_at);
 
@@ -186,6 +213,9 @@ ALTER TABLE ONLY authorization_codes
 
 ALTER TABLE ONLY authorization_codes
     ADD CONSTRAINT authorization_codes_app_id_fkey FOREIGN KEY (app_id) REFERENCES apps(id);
+
+ALTER TABLE ONLY email_confirmations
+    ADD CONSTRAINT email_confirmations_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY search_keys
     ADD CONSTRAINT search_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON DELETE CASCADE;

@@ -18,6 +18,7 @@ from chassis.rpc import Service, method_names, require_batch
 from services.account.accounts import Accounts
 from services.account.authorizing import Authorizing
 from services.account.changes import AccountChange
+from services.account.confirming import Confirming
 from services.account.domain import (
     Account,
     AccountSettings,
@@ -46,10 +47,11 @@ def _by_app(request: account_pb.CreateAccountRequest) -> int:
 class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     """Translates between kodama.account.v1.AccountService and the use cases."""
 
-    def __init__(self, writes: Writes, signing_up: SigningUp, accounts: Accounts) -> None:
+    def __init__(self, writes: Writes, signing_up: SigningUp, accounts: Accounts, confirming: Confirming) -> None:
         self.writes = writes
         self._signing_up = signing_up
         self._accounts = accounts
+        self._confirming = confirming
 
     @once(account_pb.CreateAccountResponse, owner=_by_app)
     async def CreateAccount(
@@ -60,6 +62,21 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
             write, request.handle, request.email, request.password, request.locale, request.display_name
         )
         return account_pb.CreateAccountResponse(account=_account(account))
+
+    async def ConfirmEmail(
+        self, request: account_pb.ConfirmEmailRequest, context: Context
+    ) -> account_pb.ConfirmEmailResponse:
+        """Confirm the account that a link was mailed to."""
+        await self._confirming.confirm(request.token)
+        return account_pb.ConfirmEmailResponse()
+
+    @once(account_pb.ResendConfirmationResponse)
+    async def ResendConfirmation(
+        self, request: account_pb.ResendConfirmationRequest, write: Write
+    ) -> account_pb.ResendConfirmationResponse:
+        """Have the mail of a member who waits sent again."""
+        await self._confirming.ask_again(write, request.account_id, request.email)
+        return account_pb.ResendConfirmationResponse()
 
     async def BatchGetAccounts(
         self, request: account_pb.BatchGetAccountsRequest, context: Context
@@ -254,7 +271,11 @@ def _change(request: account_pb.UpdateAccountRequest) -> AccountChange:
 
 def _token_info(info: TokenInfo) -> account_pb2.TokenInfo:
     return account_pb2.TokenInfo(
-        token_id=info.id, app_id=info.app_id, account_id=info.account_id or 0, scopes=info.scopes
+        token_id=info.id,
+        app_id=info.app_id,
+        account_id=info.account_id or 0,
+        scopes=info.scopes,
+        awaits_confirmation=info.awaits_confirmation,
     )
 
 
@@ -290,6 +311,8 @@ def account_service(servicer: AccountServicer) -> Service:
         add=lambda server: account_service_pb2_grpc.add_AccountServiceServicer_to_server(servicer, server),
         callers={
             "CreateAccount": frozenset({caller.GATEWAY}),
+            "ConfirmEmail": frozenset({caller.GATEWAY}),
+            "ResendConfirmation": frozenset({caller.GATEWAY}),
             "BatchGetAccounts": frozenset({caller.GATEWAY, caller.SOCIAL_GRAPH, caller.OPERATOR}),
             "BatchFindAccounts": frozenset({caller.GATEWAY, caller.STATUS, caller.OPERATOR}),
             "BatchImportAccounts": operator,

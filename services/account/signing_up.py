@@ -2,7 +2,7 @@
 
 from chassis.errors import AlreadyExists, Conflict, PermissionDenied
 from chassis.idempotency import Write
-from services.account import store
+from services.account import confirmation_store, store
 from services.account.domain import Account, SignUp, check_sign_up
 from services.account.passwords import Passwords
 
@@ -10,9 +10,11 @@ from services.account.passwords import Passwords
 class SigningUp:
     """Signs members up, while the network takes new ones."""
 
-    def __init__(self, passwords: Passwords, *, is_open: bool) -> None:
+    def __init__(self, passwords: Passwords, *, is_open: bool, confirms_email: bool = False) -> None:
+        """`confirms_email`: new members wait until they have shown that mail reaches them."""
         self._passwords = passwords
         self._is_open = is_open
+        self._confirms_email = confirms_email
 
     async def sign_up(
         self, write: Write, handle: str, email: str, password: str, locale: str, display_name: str
@@ -27,8 +29,10 @@ class SigningUp:
         form = check_sign_up(handle, email, password, locale, display_name)
         password_hash = await self._passwords.hash(form.password)
         conn = await write.begin()
-        account = await store.insert_account(conn, form, password_hash)
+        account = await store.insert_account(conn, form, password_hash, is_confirmed=not self._confirms_email)
         if account is not None:
+            if self._confirms_email:
+                await confirmation_store.insert_confirmation(conn, account.id)
             return account
         handle_taken, email_taken = await store.find_taken(conn, form.profile.handle, form.email_key)
         raise _taken(form, handle_taken, email_taken)

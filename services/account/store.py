@@ -18,15 +18,18 @@ class ImportedAccount:
     is_new: bool
 
 
-async def insert_account(conn: Connection, sign_up: SignUp, password_hash: str) -> Account | None:
-    """Insert a member who signs up; None where the handle or the e-mail address is taken."""
+async def insert_account(
+    conn: Connection, sign_up: SignUp, password_hash: str, *, is_confirmed: bool = True
+) -> Account | None:
+    """Insert a member who signs up; None where the handle or the e-mail address is taken. Only who is confirmed can be found."""
     profile = sign_up.profile
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
             """
             WITH made AS (
-                INSERT INTO accounts (handle, display_name, note, locale, email, email_key, password_hash)
-                VALUES (%(handle)s, %(display_name)s, %(note)s, %(locale)s, %(email)s, %(email_key)s, %(password_hash)s)
+                INSERT INTO accounts (handle, display_name, note, locale, email, email_key, password_hash, confirmed_at)
+                VALUES (%(handle)s, %(display_name)s, %(note)s, %(locale)s, %(email)s, %(email_key)s, %(password_hash)s,
+                        CASE WHEN %(is_confirmed)s THEN now() END)
                 ON CONFLICT DO NOTHING
                 RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
             ),
@@ -43,7 +46,8 @@ async def insert_account(conn: Connection, sign_up: SignUp, password_hash: str) 
                 "email": sign_up.email,
                 "email_key": sign_up.email_key,
                 "password_hash": password_hash,
-                "keys": search_keys(profile.handle, profile.display_name),
+                "is_confirmed": is_confirmed,
+                "keys": search_keys(profile.handle, profile.display_name) if is_confirmed else [],
             },
         )
         return await cursor.fetchone()
@@ -109,11 +113,11 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
 
 
 async def list_accounts(conn: Connection, account_ids: Sequence[int]) -> list[Account]:
-    """Return those that exist, in no order."""
+    """Return those that exist and are confirmed, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
             "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
-            " FROM accounts WHERE id = ANY(%s)",
+            " FROM accounts WHERE id = ANY(%s) AND confirmed_at IS NOT NULL",
             (list(account_ids),),
         )
         return await cursor.fetchall()
@@ -131,11 +135,11 @@ async def count_accounts(conn: Connection) -> int:
 
 
 async def find_accounts(conn: Connection, handles: Sequence[str]) -> list[Account]:
-    """Return those that exist, in no order."""
+    """Return those that exist and are confirmed, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
             "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
-            " FROM accounts WHERE handle = ANY(%s)",
+            " FROM accounts WHERE handle = ANY(%s) AND confirmed_at IS NOT NULL",
             (list(handles),),
         )
         return await cursor.fetchall()
@@ -170,7 +174,7 @@ async def search_accounts(
             found AS (
                 SELECT account_id, min(key) AS key FROM keyed GROUP BY account_id
                 UNION ALL
-                SELECT id, '' FROM accounts WHERE handle = %(handle)s
+                SELECT id, '' FROM accounts WHERE handle = %(handle)s AND confirmed_at IS NOT NULL
             ),
             placed AS (SELECT account_id, min(key) AS key FROM found GROUP BY account_id)
             SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends

@@ -44,6 +44,8 @@ class Caller:
     scopes: frozenset[str] = field(default_factory=frozenset)
     token: str = ""
     """What stands for the token in counts: its hash; empty without one."""
+    awaits_confirmation: bool = False
+    """The member has not confirmed the e-mail address yet."""
 
 
 ANYBODY = Caller()
@@ -74,7 +76,9 @@ class Tokens:
         info = (await self._verifying.get([key])).get(key)
         if info is None:
             raise Unauthenticated("The access token is unknown or has been revoked.")
-        verified = Caller(info.account_id, info.app_id, frozenset(info.scopes), key.hex())
+        verified = Caller(info.account_id, info.app_id, frozenset(info.scopes), key.hex(), info.awaits_confirmation)
+        if verified.awaits_confirmation:
+            return verified  # and let in as soon as that is done
         # Counted from before the question, so that a token revoked meanwhile is not remembered for longer.
         self._known[key] = (asked_at + CACHE_SECONDS, verified)
         while len(self._known) > CACHE_SIZE:
@@ -90,8 +94,11 @@ def _key(access_token: str) -> bytes:
     return hashlib.sha256(access_token.encode()).digest()
 
 
-async def authorize(request: Request, policy: Policy, tokens: Tokens, *, in_query: bool = False) -> Caller:
-    """Return who calls; `in_query`: the token may be a parameter of the query string.
+async def authorize(
+    request: Request, policy: Policy, tokens: Tokens, *, in_query: bool = False, admits_unconfirmed: bool = False
+) -> Caller:
+    """Return who calls; `in_query`: the token may be a parameter of the query string; `admits_unconfirmed`: members are let in too
+    who have not confirmed their e-mail addresses.
 
     Raises Unauthenticated or PermissionDenied where the policy does not let them in.
     """
@@ -106,7 +113,15 @@ async def authorize(request: Request, policy: Policy, tokens: Tokens, *, in_quer
         raise Unauthenticated("The access token is invalid.", given="yes") from error
     if isinstance(policy, str):
         require_scope(verified, policy)
+    if not admits_unconfirmed:
+        require_confirmed(verified)
     return verified
+
+
+def require_confirmed(verified: Caller) -> None:
+    """Raise PermissionDenied for a member who has not confirmed the e-mail address; the sentence is Mastodon's, which clients know."""
+    if verified.awaits_confirmation:
+        raise PermissionDenied("Your login is missing a confirmed e-mail address")
 
 
 def require_scope(verified: Caller, scope: str) -> None:

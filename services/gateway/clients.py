@@ -38,7 +38,7 @@ HEALTH_SECONDS = 1
 RETRYABLE: Mapping[str, Sequence[str]] = {
     "kodama.account.v1.AccountService": (
         *("BatchGetAccounts", "BatchFindAccounts", "SearchAccounts"),
-        *("UpdateAccount", "BatchGetAccountSettings"),
+        *("UpdateAccount", "BatchGetAccountSettings", "ConfirmEmail", "ResendConfirmation"),
     ),
     "kodama.social_graph.v1.SocialGraphService": (
         *("Relate", "ListFriends", "ListFriendRequests", "ListBlocks", "ListMutes"),
@@ -130,6 +130,15 @@ class Clients(GraphCalls, StatusCalls, MediaCalls):
             handle=handle, email=email, password=password, locale=locale, display_name=display_name, app_id=app_id
         )
         return (await self._write(self._account.CreateAccount, request)).account
+
+    async def confirm_email(self, token: str) -> None:
+        """Confirm the account that a link was mailed to. Raises NotFound."""
+        await self._write(self._account.ConfirmEmail, account_service_pb2.ConfirmEmailRequest(token=token))
+
+    async def resend_confirmation(self, account_id: int, email: str) -> None:
+        """Have the mail sent again, to another address where one is given."""
+        request = account_service_pb2.ResendConfirmationRequest(account_id=account_id, email=email)
+        await self._write(self._account.ResendConfirmation, request)
 
     async def accounts(self, account_ids: Iterable[int]) -> dict[int, account_pb2.Account]:
         """Return those that exist, by id."""

@@ -64,10 +64,13 @@ FRIEND_REQUESTS = RateLimit("limit_friend_requests", CountedBy.MEMBER, "That was
 SEARCHES = RateLimit("limit_searches", CountedBy.MEMBER, "Too many searches; please wait a little.")
 SIGN_UPS = RateLimit("limit_sign_ups", CountedBy.ADDRESS, "Too many sign-ups from this address; please wait a little.")
 SIGN_INS = RateLimit("limit_sign_ins", CountedBy.ADDRESS, "Too many attempts from this address; please wait a little.")
+CONFIRMATIONS = RateLimit(
+    "limit_confirmations", CountedBy.MEMBER, "The mail was sent often enough; please look for it, and wait a little."
+)
 APPS = RateLimit("limit_apps", CountedBy.ADDRESS, "Too many new apps from this address; please wait a little.")
 
 GENERAL = (PER_MEMBER, PER_TOKEN, PER_ADDRESS)
-ALL = (*GENERAL, PAGING, WRITES, DELETES, MEDIA, FRIEND_REQUESTS, SEARCHES, SIGN_UPS, SIGN_INS, APPS)
+ALL = (*GENERAL, PAGING, WRITES, DELETES, MEDIA, FRIEND_REQUESTS, SEARCHES, SIGN_UPS, CONFIRMATIONS, SIGN_INS, APPS)
 
 
 @dataclass

@@ -68,6 +68,8 @@ class Route:
     """Other answers that are no common errors: code → type of the JSON, or None."""
     takes_query_token: bool = False
     """The token can be a parameter, access_token: for streams, to which browsers can send no headers."""
+    admits_unconfirmed: bool = False
+    """Members are let in too who have not confirmed their e-mail addresses."""
     media_type: str = "text/html"
     """What is answered where `response` is None; empty for nothing."""
 
@@ -181,7 +183,11 @@ class Endpoint:
         limiter = self._gateway.limiter
         try:
             caller = await authorize(
-                request, self._route.policy, self._gateway.tokens, in_query=self._route.takes_query_token
+                request,
+                self._route.policy,
+                self._gateway.tokens,
+                in_query=self._route.takes_query_token,
+                admits_unconfirmed=self._route.admits_unconfirmed,
             )
         except (Unauthenticated, PermissionDenied):
             limiter.count(request, ANYBODY, self._limits, standing)

@@ -87,6 +87,11 @@ ROWS: Mapping[str, Row] = {
     "POST /oauth/token": Row(code=400),
     "POST /oauth/revoke": Row(code=400),
     "GET /.well-known/oauth-authorization-server": GONE,  # on plain http
+    # Confirmation by e-mail, for whom it is not asked.
+    "GET /auth/confirm": OWN,
+    "POST /auth/confirm": GONE,
+    "GET /api/v1/emails/check_confirmation": OWN,
+    "POST /api/v1/emails/confirmations": Row(code=403),
     # The caller's own account.
     "POST /api/v1/accounts": MISSING_FIELDS,
     "GET /api/v1/accounts/verify_credentials": OWN,

@@ -231,6 +231,7 @@ ROUTES = (
         path="/api/v1/apps/verify_credentials",
         handler=get_own_app,
         policy=Open.APP,
+        admits_unconfirmed=True,
         response=Application,
         summary="The app that the token was issued to",
         tag="oauth",

@@ -52,7 +52,8 @@ class CredentialsChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def post_account(call: Call[SignUp]) -> Response:
-    """Sign a member up; the token in the answer works at once."""
+    """Sign a member up. The token in the answer works at once, unless the network has addresses confirmed by e-mail: then once that
+    is done."""
     form, gateway = call.params, call.gateway
     if not gateway.settings.registrations_open:
         raise PermissionDenied("This network does not take new members at the moment.")

@@ -9,7 +9,7 @@ from starlette.websockets import WebSocket
 
 from chassis.errors import InvalidField, KodamaError, PermissionDenied, Unauthenticated
 from chassis.ids import MAX_ID
-from services.gateway.auth import ANYBODY, MAX_TOKEN_LENGTH, Caller, Open, bearer_token
+from services.gateway.auth import ANYBODY, MAX_TOKEN_LENGTH, Caller, Open, bearer_token, require_confirmed
 from services.gateway.context import Call, Gateway
 from services.gateway.errors import api_error
 from services.gateway.limiting import GENERAL, Standing
@@ -83,6 +83,7 @@ async def _admit(gateway: Gateway, socket: WebSocket, protocol: str) -> Caller:
     gateway.limiter.count(socket, caller, GENERAL, Standing())
     if not caller.account_id:
         raise PermissionDenied("This needs the token of a member; this one stands for an app only.")
+    require_confirmed(caller)
     return caller
 
 

@@ -232,6 +232,8 @@ def test_every_row_of_the_table_says_what_it_is() -> None:
         "POST /api/v1/apps",
         "GET /oauth/authorize",
         "POST /oauth/authorize",
+        "GET /auth/confirm",
+        "POST /auth/confirm",
         "POST /oauth/token",
         "POST /oauth/revoke",
         "GET /.well-known/oauth-authorization-server",

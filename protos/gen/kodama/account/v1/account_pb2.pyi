@@ -187,10 +187,13 @@ class TokenInfo(_message.Message):
     APP_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    AWAITS_CONFIRMATION_FIELD_NUMBER: _builtins.int
     token_id: _builtins.int
     app_id: _builtins.int
     account_id: _builtins.int
     """0 where the token acts for an app and no member."""
+    awaits_confirmation: _builtins.bool
+    """The member has not confirmed the e-mail address yet, and may do nothing but that."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -200,10 +203,11 @@ class TokenInfo(_message.Message):
         app_id: _builtins.int = ...,
         account_id: _builtins.int = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        awaits_confirmation: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "app_id", b"app_id", "scopes", b"scopes", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "app_id", b"app_id", "awaits_confirmation", b"awaits_confirmation", "scopes", b"scopes", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,16 @@ class AccountServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.CreateAccountRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.CreateAccountResponse.FromString,
                 _registered_method=True)
+        self.ConfirmEmail = channel.unary_unary(
+                '/kodama.account.v1.AccountService/ConfirmEmail',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ConfirmEmailRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ConfirmEmailResponse.FromString,
+                _registered_method=True)
+        self.ResendConfirmation = channel.unary_unary(
+                '/kodama.account.v1.AccountService/ResendConfirmation',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ResendConfirmationRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ResendConfirmationResponse.FromString,
+                _registered_method=True)
         self.BatchGetAccounts = channel.unary_unary(
                 '/kodama.account.v1.AccountService/BatchGetAccounts',
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsRequest.SerializeToString,
@@ -93,15 +103,31 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ConfirmEmail(self, request, context):
+        """ConfirmEmail confirms the account that a link was mailed to; the second time it is confirmed already. NOT_FOUND for a token that
+        is unknown, too old or replaced by that of a newer mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResendConfirmation(self, request, context):
+        """ResendConfirmation has the mail sent again, a minute after the last one at the earliest. PERMISSION_DENIED where the account is
+        confirmed, ALREADY_EXISTS where the new address is another account's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchGetAccounts(self, request, context):
-        """BatchGetAccounts returns the accounts that exist, in no order; unknown ids are left out.
+        """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchFindAccounts(self, request, context):
-        """BatchFindAccounts returns the accounts with these handles; unknown handles are left out.
+        """BatchFindAccounts returns the confirmed accounts with these handles; unknown handles are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +183,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.CreateAccount,
                     request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.CreateAccountRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.CreateAccountResponse.SerializeToString,
+            ),
+            'ConfirmEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmEmail,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ConfirmEmailRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ConfirmEmailResponse.SerializeToString,
+            ),
+            'ResendConfirmation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResendConfirmation,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ResendConfirmationRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.ResendConfirmationResponse.SerializeToString,
             ),
             'BatchGetAccounts': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetAccounts,
@@ -227,6 +263,60 @@ class AccountService(object):
             '/kodama.account.v1.AccountService/CreateAccount',
             kodama_dot_account_dot_v1_dot_account__service__pb2.CreateAccountRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_account__service__pb2.CreateAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/ConfirmEmail',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.ConfirmEmailRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.ConfirmEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResendConfirmation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/ResendConfirmation',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.ResendConfirmationRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.ResendConfirmationResponse.FromString,
             options,
             channel_credentials,
             insecure,

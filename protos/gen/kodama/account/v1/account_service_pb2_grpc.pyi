@@ -35,10 +35,18 @@ class AccountServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AccountServiceAsyncStub: ...
     CreateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]
     """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second."""
+    ConfirmEmail: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ConfirmEmailRequest, _account_service_pb2.ConfirmEmailResponse]
+    """ConfirmEmail confirms the account that a link was mailed to; the second time it is confirmed already. NOT_FOUND for a token that
+    is unknown, too old or replaced by that of a newer mail.
+    """
+    ResendConfirmation: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.ResendConfirmationRequest, _account_service_pb2.ResendConfirmationResponse]
+    """ResendConfirmation has the mail sent again, a minute after the last one at the earliest. PERMISSION_DENIED where the account is
+    confirmed, ALREADY_EXISTS where the new address is another account's.
+    """
     BatchGetAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountsRequest, _account_service_pb2.BatchGetAccountsResponse]
-    """BatchGetAccounts returns the accounts that exist, in no order; unknown ids are left out."""
+    """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out."""
     BatchFindAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchFindAccountsRequest, _account_service_pb2.BatchFindAccountsResponse]
-    """BatchFindAccounts returns the accounts with these handles; unknown handles are left out."""
+    """BatchFindAccounts returns the confirmed accounts with these handles; unknown handles are left out."""
     BatchImportAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchImportAccountsRequest, _account_service_pb2.BatchImportAccountsResponse]
     """BatchImportAccounts creates members that do not exist yet, by handle, without credentials. Idempotent."""
     CountAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.CountAccountsRequest, _account_service_pb2.CountAccountsResponse]
@@ -61,10 +69,18 @@ class AccountServiceAsyncStub(AccountServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CreateAccountRequest, _account_service_pb2.CreateAccountResponse]  # type: ignore[assignment]
     """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second."""
+    ConfirmEmail: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ConfirmEmailRequest, _account_service_pb2.ConfirmEmailResponse]  # type: ignore[assignment]
+    """ConfirmEmail confirms the account that a link was mailed to; the second time it is confirmed already. NOT_FOUND for a token that
+    is unknown, too old or replaced by that of a newer mail.
+    """
+    ResendConfirmation: _aio.UnaryUnaryMultiCallable[_account_service_pb2.ResendConfirmationRequest, _account_service_pb2.ResendConfirmationResponse]  # type: ignore[assignment]
+    """ResendConfirmation has the mail sent again, a minute after the last one at the earliest. PERMISSION_DENIED where the account is
+    confirmed, ALREADY_EXISTS where the new address is another account's.
+    """
     BatchGetAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountsRequest, _account_service_pb2.BatchGetAccountsResponse]  # type: ignore[assignment]
-    """BatchGetAccounts returns the accounts that exist, in no order; unknown ids are left out."""
+    """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out."""
     BatchFindAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchFindAccountsRequest, _account_service_pb2.BatchFindAccountsResponse]  # type: ignore[assignment]
-    """BatchFindAccounts returns the accounts with these handles; unknown handles are left out."""
+    """BatchFindAccounts returns the confirmed accounts with these handles; unknown handles are left out."""
     BatchImportAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchImportAccountsRequest, _account_service_pb2.BatchImportAccountsResponse]  # type: ignore[assignment]
     """BatchImportAccounts creates members that do not exist yet, by handle, without credentials. Idempotent."""
     CountAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.CountAccountsRequest, _account_service_pb2.CountAccountsResponse]  # type: ignore[assignment]
@@ -92,12 +108,32 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateAccount signs a member up. ALREADY_EXISTS where the handle or the e-mail address is taken; where both are, `also` names the second."""
 
     @_abc_1.abstractmethod
+    def ConfirmEmail(
+        self,
+        request: _account_service_pb2.ConfirmEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.ConfirmEmailResponse, _abc.Awaitable[_account_service_pb2.ConfirmEmailResponse]]:
+        """ConfirmEmail confirms the account that a link was mailed to; the second time it is confirmed already. NOT_FOUND for a token that
+        is unknown, too old or replaced by that of a newer mail.
+        """
+
+    @_abc_1.abstractmethod
+    def ResendConfirmation(
+        self,
+        request: _account_service_pb2.ResendConfirmationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.ResendConfirmationResponse, _abc.Awaitable[_account_service_pb2.ResendConfirmationResponse]]:
+        """ResendConfirmation has the mail sent again, a minute after the last one at the earliest. PERMISSION_DENIED where the account is
+        confirmed, ALREADY_EXISTS where the new address is another account's.
+        """
+
+    @_abc_1.abstractmethod
     def BatchGetAccounts(
         self,
         request: _account_service_pb2.BatchGetAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BatchGetAccountsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountsResponse]]:
-        """BatchGetAccounts returns the accounts that exist, in no order; unknown ids are left out."""
+        """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out."""
 
     @_abc_1.abstractmethod
     def BatchFindAccounts(
@@ -105,7 +141,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.BatchFindAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BatchFindAccountsResponse, _abc.Awaitable[_account_service_pb2.BatchFindAccountsResponse]]:
-        """BatchFindAccounts returns the accounts with these handles; unknown handles are left out."""
+        """BatchFindAccounts returns the confirmed accounts with these handles; unknown handles are left out."""
 
     @_abc_1.abstractmethod
     def BatchImportAccounts(
