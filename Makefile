@@ -5,6 +5,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$candidate; break; }; done)
 BIN := .venv/bin
+# What django-htmx asks for, of which only htmx's own file is used.
+LEFT_OUT := --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse
 
 .PHONY: help up clean-data test histories fuzz check fmt protos protos-release schema lock bench-smoke environment environment-dev
 
@@ -54,8 +56,8 @@ bench-smoke: environment-dev ## Measure statuses, deliveries and home reads besi
 	@$(BIN)/python -m benchmarks.smoke
 
 lock: ## Pin the dependencies anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra build --universal --generate-hashes --no-header --python-version 3.11 --quiet --upgrade --output-file requirements/dev.lock
-	uv pip compile pyproject.toml --extra build --universal --generate-hashes --no-header --python-version 3.11 --quiet --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	uv pip compile pyproject.toml --extra dev --extra build --universal --generate-hashes --no-header --python-version 3.11 --quiet --upgrade $(LEFT_OUT) --output-file requirements/dev.lock
+	uv pip compile pyproject.toml --extra build --universal --generate-hashes --no-header --python-version 3.11 --quiet --constraint requirements/dev.lock $(LEFT_OUT) --output-file requirements/runtime.lock
 
 environment:
 	@test -n '$(PYTHON)' || { echo 'Kodama needs Python 3.11 or newer; none is on the PATH.' >&2; exit 1; }
