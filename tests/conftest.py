@@ -1,6 +1,7 @@
 """The real parts that tests run on: a private PostgreSQL per run, a fresh migrated database per test."""
 
 import importlib
+import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +19,7 @@ from chassis import broker, topology
 from chassis.migrate import migrate
 from chassis.process import open_server
 from chassis.settings import SERVICES, Settings
-from deploy.local import postgres, rabbitmq
+from deploy.local import ports, postgres, rabbitmq
 from deploy.local.ports import choose_ports
 from tests.database_switch import Switch, open_switch
 
@@ -27,13 +28,32 @@ SECRET = "a secret that only the tests of this repository know"
 Running = Callable[..., AbstractAsyncContextManager[None]]
 
 
+FIRST = ("tests/fuzz", "tests/system", "tests/integration/timeline/test_machine.py", "tests/clients")
+"""What takes longest begins first, so that no process is left alone with it at the end."""
+
+
 def pytest_configure() -> None:
-    """Let a run that is ended with SIGTERM stop the servers that it has started, as one that is ended with Ctrl-C does."""
+    """Let a run that is ended with SIGTERM stop the servers that it has started, as one that is ended with Ctrl-C does.
+
+    Each of several processes that share the tests draws its ports from a share of its own.
+    """
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        ports.share = (int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
 
     def end(*_: object) -> None:
         pytest.exit("ended by SIGTERM", returncode=143)
 
     signal.signal(signal.SIGTERM, end)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first; otherwise the order stays."""
+    places = {path: place for place, path in enumerate(FIRST)}
+    items.sort(
+        key=lambda item: min(
+            (place for path, place in places.items() if item.nodeid.startswith(path)), default=len(places)
+        )
+    )
 
 
 def _database(url: str, name: str) -> str:

@@ -14,6 +14,10 @@ LOWEST = 10_240
 DEFAULT_FIRST_OUTGOING = 32_768
 ATTEMPTS = 100
 
+share: tuple[int, int] = (0, 1)
+"""Which of how many equal shares of the ports this process draws from. Processes that choose at the same time, each from a share of its own,
+never choose the same port; else a port that one has chosen and does not listen on yet looks free to the other."""
+
 
 def is_free(port: int) -> bool:
     """Whether a server can listen on this loopback port now.
@@ -61,13 +65,20 @@ def _bound_socket(avoid: set[int]) -> socket.socket:
     this machine could take it.
     """
     for _ in range(ATTEMPTS):
-        port = random.randrange(LOWEST, _first_outgoing())  # noqa: S311 - not a secret
+        port = random.randrange(*_drawn_from())  # noqa: S311 - not a secret
         if port not in avoid and is_free(port):
             with suppress(OSError):  # somebody was faster
                 return _bind(port)
     while (probe := _bind(0)).getsockname()[1] in avoid:
         probe.close()
     return probe
+
+
+def _drawn_from() -> tuple[int, int]:
+    """The lowest port of this process's share, and the one after its highest."""
+    number, shares = share
+    width = max((_first_outgoing() - LOWEST) // shares, 1)
+    return LOWEST + number * width, LOWEST + (number + 1) * width
 
 
 def _bind(port: int) -> socket.socket:

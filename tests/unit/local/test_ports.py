@@ -5,6 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
+from deploy.local import ports
 from deploy.local.ports import LOOPBACK, choose_ports, free_port, is_free
 
 
@@ -42,3 +45,12 @@ def test_a_connection_in_time_wait_does_not_make_a_port_taken() -> None:
 def test_no_outgoing_connection_takes_a_port_before_its_server_listens() -> None:
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert all(port < first_outgoing for port in choose_ports([str(number) for number in range(50)]).values())
+
+
+def test_processes_with_shares_of_their_own_never_choose_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+    for number in range(3):
+        monkeypatch.setattr(ports, "share", (number, 3))
+        chosen.append(choose_ports([str(port) for port in range(100)]).values())
+    lowest, middle, highest = chosen
+    assert max(lowest) < min(middle) <= max(middle) < min(highest)
