@@ -1,4 +1,4 @@
-"""Wiring: `python -m services.blog` serves BlogService and the ledger of its schema."""
+"""Wiring: `python -m services.blog` serves BlogService, DraftService, CommentService and the ledger of its schema."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -14,6 +14,10 @@ from chassis.process import run_service
 from chassis.rpc import Service, open_channel
 from chassis.settings import Settings, load_settings
 from services.blog.clients import SocialGraph
+from services.blog.comment_servicer import CommentServicer, comment_service
+from services.blog.commenting import Commenting
+from services.blog.draft_servicer import DraftServicer, draft_service
+from services.blog.drafting import Drafting
 from services.blog.publishing import Publishing
 from services.blog.reading import Reading
 from services.blog.servicer import BlogServicer, blog_service
@@ -29,10 +33,13 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     stack.push_async_callback(bell.close)
     signer = caller.Signer(caller.BLOG, settings.derive("rpc"))
     social_graph = SocialGraph(social_graph_service_pb2_grpc.SocialGraphServiceStub(channel), signer)
-    servicer = BlogServicer(
-        Writes(pool, settings.derive("idempotency")), Publishing(pool, bell), Reading(pool, social_graph)
-    )
-    return [blog_service(servicer), ledger_service(pool)]
+    writes, reading = Writes(pool, settings.derive("idempotency")), Reading(pool, social_graph)
+    return [
+        blog_service(BlogServicer(writes, Publishing(pool, bell), reading)),
+        draft_service(DraftServicer(writes, Drafting(pool, bell))),
+        comment_service(CommentServicer(writes, Commenting(pool, bell, social_graph, reading))),
+        ledger_service(pool),
+    ]
 
 
 def main() -> None:

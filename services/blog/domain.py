@@ -1,8 +1,9 @@
-"""What a blog entry is, and who may see one."""
+"""What blog entries, drafts and comments are, and who may see them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
 from chassis import characters, ids
@@ -12,6 +13,11 @@ from chassis.keys import check_key
 MAX_TITLE_CODE_POINTS = 200
 MAX_TEXT_CODE_POINTS = 50_000
 MAX_TEXT_BYTES = 200_000
+MAX_DRAFTS = 100
+"""Of a member."""
+MAX_COMMENT_CODE_POINTS = 2000
+MAX_COMMENTS = 10_000
+"""On an entry."""
 MAX_ANSWER_BYTES = 3 * 1024 * 1024
 """Titles and texts in one answer; below the 4 MiB that a gRPC message may have, and above what any fifteen entries need."""
 
@@ -32,6 +38,7 @@ class EntryHeader:
     id: int
     account_id: int
     visibility: int
+    comments_count: int
     size: int
 
 
@@ -45,6 +52,72 @@ class BlogEntry:
     text: str
     visibility: int
     version: int
+    edited_at: datetime | None
+    """When title or text were changed last."""
+    comments_count: int
+
+    @property
+    def created_at_ms(self) -> int:
+        """Unix time in milliseconds; part of the id."""
+        return ids.created_at_ms(self.id)
+
+    @property
+    def edited_at_ms(self) -> int:
+        """Unix time in milliseconds; 0 where it never was."""
+        return int(self.edited_at.timestamp() * 1000) if self.edited_at else 0
+
+
+@dataclass(frozen=True)
+class Words:
+    """What an entry or a draft says."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changes of an entry or a draft; None stays."""
+
+    title: str | None = None
+    text: str | None = None
+    visibility: Visibility | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is not published yet."""
+
+    id: int
+    account_id: int
+    title: str
+    text: str
+    visibility: int
+    version: int
+    updated_at: datetime
+
+    @property
+    def created_at_ms(self) -> int:
+        """Unix time in milliseconds; part of the id."""
+        return ids.created_at_ms(self.id)
+
+    @property
+    def updated_at_ms(self) -> int:
+        """Unix time in milliseconds."""
+        return int(self.updated_at.timestamp() * 1000)
+
+
+@dataclass(frozen=True)
+class Comment:
+    """What somebody says below an entry."""
+
+    id: int
+    blog_entry_id: int
+    author_id: int
+    """Who wrote the entry."""
+    account_id: int
+    """Who wrote the comment."""
+    text: str
 
     @property
     def created_at_ms(self) -> int:
@@ -88,32 +161,63 @@ def check_new_entry(account_id: int, title: str, text: str, visibility: int, req
     if account_id <= 0:
         raise InvalidField("account_id", "A blog entry needs an author.")
     check_key(request_id)
+    chosen = check_visibility(visibility) or Visibility.FRIENDS
+    return NewBlogEntry(account_id, check_title(title), check_text(text), chosen, request_id)
+
+
+def check_visibility(visibility: int) -> Visibility | None:
+    """Return who may see an entry; None for 0, which says nothing. Raises InvalidField."""
     if visibility not in (0, *Visibility):
         raise InvalidField(
             "visibility", "A blog entry is public, for friends of friends, for friends, or for its author alone."
         )
-    return NewBlogEntry(
-        account_id, check_title(title), check_text(text), Visibility(visibility or Visibility.FRIENDS), request_id
+    return Visibility(visibility) if visibility else None
+
+
+def check_change(title: str | None, text: str | None, visibility: int, *, may_be_empty: bool = False) -> Change:
+    """Return what changes of an entry; of a draft, title and text may be empty. Raises InvalidField, which names the field."""
+    return Change(
+        None if title is None else check_title(title, may_be_empty=may_be_empty),
+        None if text is None else check_text(text, may_be_empty=may_be_empty),
+        check_visibility(visibility),
     )
 
 
-def check_title(title: str) -> str:
+def changed(now: BlogEntry | Draft, change: Change) -> tuple[Words, Visibility]:
+    """Return what an entry or a draft says after a change, and who may see it."""
+    words = Words(now.title if change.title is None else change.title, now.text if change.text is None else change.text)
+    return words, change.visibility or Visibility(now.visibility)
+
+
+def check_draft(words: Words) -> Words:
+    """Return what can be kept as a draft. Raises InvalidField where it is nothing at all."""
+    if not words.title and not words.text:
+        raise InvalidField("text", "A draft has a title, a text, or both.")
+    return words
+
+
+def check_comment(text: str) -> str:
+    """Return a comment as it is stored. Raises InvalidField where it is blank, too long or unacceptable."""
+    return _clean("text", "A comment", text, MAX_COMMENT_CODE_POINTS)
+
+
+def check_title(title: str, *, may_be_empty: bool = False) -> str:
     """Return the title as it is stored. Raises InvalidField where it is blank, too long or has several lines."""
-    cleaned = _clean("title", "The title", title, MAX_TITLE_CODE_POINTS)
+    cleaned = _clean("title", "The title of a blog entry", title, MAX_TITLE_CODE_POINTS, may_be_empty=may_be_empty)
     if "\n" in cleaned:
         raise InvalidField("title", "A title has one line.")
     return cleaned
 
 
-def check_text(text: str) -> str:
+def check_text(text: str, *, may_be_empty: bool = False) -> str:
     """Return the text as it is stored. Raises InvalidField where it is blank, too long or unacceptable."""
-    cleaned = _clean("text", "The text", text, MAX_TEXT_CODE_POINTS)
+    cleaned = _clean("text", "The text of a blog entry", text, MAX_TEXT_CODE_POINTS, may_be_empty=may_be_empty)
     if len(cleaned.encode()) > MAX_TEXT_BYTES:
         raise InvalidField("text", f"A blog entry has at most {MAX_TEXT_BYTES} bytes.")
     return cleaned
 
 
-def _clean(field: str, what: str, text: str, maximum: int) -> str:
+def _clean(field: str, what: str, text: str, maximum: int, *, may_be_empty: bool = False) -> str:
     # Decomposed text gets shorter by cleaning, to a quarter at most; beyond that it is not worth the work.
     if len(text) <= 4 * maximum:
         try:
@@ -121,10 +225,12 @@ def _clean(field: str, what: str, text: str, maximum: int) -> str:
         except characters.UnacceptableText as error:
             raise InvalidField(field, f"{what} {error}.") from error
         if characters.is_blank(cleaned):
-            raise InvalidField(field, f"{what} of a blog entry cannot be blank.")
+            if may_be_empty:
+                return ""
+            raise InvalidField(field, f"{what} cannot be blank.")
         if len(cleaned) <= maximum:
             return cleaned
-    raise InvalidField(field, f"{what} of a blog entry has at most {maximum} code points.")
+    raise InvalidField(field, f"{what} has at most {maximum} code points.")
 
 
 def may_see(viewer_id: int, account_id: int, visibility: int, relation: Relation | None) -> bool:
@@ -143,6 +249,16 @@ def may_see(viewer_id: int, account_id: int, visibility: int, relation: Relation
     if relation.is_friend_of_friend:
         return visibility in (Visibility.PUBLIC, Visibility.FRIENDS_OF_FRIENDS)
     return visibility == Visibility.PUBLIC
+
+
+def is_heard(listener_id: int, speaker_id: int, relation: Relation | None) -> bool:
+    """Tell whether somebody (0: not signed in) hears what another says where both may be: no block stands between them.
+
+    A listener whose relation is not known hears nothing.
+    """
+    if listener_id in (0, speaker_id):
+        return True
+    return relation is not None and not relation.is_blocked_either_way
 
 
 def may_stand_on_home(viewer_id: int, account_id: int, visibility: int, relation: Relation | None) -> bool:

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 
 from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
+from chassis.errors import NotFound
 from chassis.paging import Page
 from services.blog import store
 from services.blog.clients import SocialGraph
-from services.blog.domain import BlogEntry, EntryHeader, Visibility, may_see, may_stand_on_home, split_answer
+from services.blog.domain import (
+    BlogEntry,
+    EntryHeader,
+    Relation,
+    Visibility,
+    may_see,
+    may_stand_on_home,
+    split_answer,
+)
 
 
 class Reading:
@@ -23,22 +32,45 @@ class Reading:
 
         Texts are long, so that only those that will be shown are read: one query for what decides, one for the texts.
         """
+        related = await self._related(viewer_id, blog_entry_ids)
+        relations = {header.account_id: relation for header, relation in related}
+
+        def is_seen(entry: EntryHeader | BlogEntry) -> bool:
+            return may_see(viewer_id, entry.account_id, entry.visibility, relations.get(entry.account_id))
+
+        fitting, omitted = split_answer([header for header, _ in related if is_seen(header)])
+        if not fitting:
+            return [], omitted
+        async with connection(self._pool) as conn:
+            entries = await store.list_entries(conn, fitting)
+        return [entry for entry in entries if is_seen(entry)], omitted  # again: an entry can have changed in between
+
+    async def shown(self, viewer_id: int, blog_entry_id: int) -> tuple[EntryHeader, Relation | None]:
+        """Return the header of an entry and how the viewer stands to its author. Raises NotFound where the viewer may not see it."""
+        for header, relation in await self._related(viewer_id, [blog_entry_id]):
+            if may_see(viewer_id, header.account_id, header.visibility, relation):
+                return header, relation
+        raise NotFound("There is no such blog entry.", resource="blog_entry")
+
+    async def visible_headers(self, viewer_id: int, blog_entry_ids: Sequence[int]) -> list[EntryHeader]:
+        """Return the headers of those that exist and the viewer may see, in no order."""
+        return [
+            header
+            for header, relation in await self._related(viewer_id, blog_entry_ids)
+            if may_see(viewer_id, header.account_id, header.visibility, relation)
+        ]
+
+    async def _related(
+        self, viewer_id: int, blog_entry_ids: Sequence[int]
+    ) -> list[tuple[EntryHeader, Relation | None]]:
+        """Return the headers of those that exist, each with how the viewer stands to its author."""
         headers = await self._load(blog_entry_ids)
         relations = await self._social_graph.relate(
             viewer_id,
             [header.account_id for header in headers],
             with_friends_of_friends=any(header.visibility == Visibility.FRIENDS_OF_FRIENDS for header in headers),
         )
-
-        def is_seen(entry: EntryHeader | BlogEntry) -> bool:
-            return may_see(viewer_id, entry.account_id, entry.visibility, relations.get(entry.account_id))
-
-        fitting, omitted = split_answer([header for header in headers if is_seen(header)])
-        if not fitting:
-            return [], omitted
-        async with connection(self._pool) as conn:
-            entries = await store.list_entries(conn, fitting)
-        return [entry for entry in entries if is_seen(entry)], omitted  # again: an entry can have changed in between
+        return [(header, relations.get(header.account_id)) for header in headers]
 
     async def on_home(self, viewer_id: int, blog_entry_ids: Sequence[int]) -> list[int]:
         """Return the ids of those that may stand on the viewer's home timeline now, in no order."""

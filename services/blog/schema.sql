@@ -23,6 +23,9 @@ CREATE TABLE blog_entries (
     text text NOT NULL,
     visibility smallint NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    edited_at timestamp with time zone,
+    comments_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT blog_entries_comments_count_check CHECK ((comments_count >= 0)),
     CONSTRAINT blog_entries_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 50000)) AND (octet_length(text) <= 200000))),
     CONSTRAINT blog_entries_title_check CHECK ((((char_length(title) >= 1) AND (char_length(title) <= 200)) AND (POSITION(('
 '::text) IN (title)) = 0))),
@@ -49,6 +52,30 @@ CREATE TABLE claims (
     CONSTRAINT claims_answer_or_made CHECK ((num_nonnulls(answer, made_id) = 1)),
     CONSTRAINT claims_fingerprint_check CHECK ((octet_length(fingerprint) = 32)),
     CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
+);
+
+CREATE TABLE comments (
+    author_id bigint NOT NULL,
+    blog_entry_id bigint NOT NULL,
+    id bigint NOT NULL,
+    account_id bigint NOT NULL,
+    text text NOT NULL,
+    CONSTRAINT comments_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 2000)) AND (octet_length(text) <= 8000)))
+);
+
+CREATE TABLE drafts (
+    account_id bigint NOT NULL,
+    id bigint NOT NULL,
+    title text NOT NULL,
+    text text NOT NULL,
+    visibility smallint NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT drafts_check CHECK (((title <> ''::text) OR (text <> ''::text))),
+    CONSTRAINT drafts_text_check CHECK (((char_length(text) <= 50000) AND (octet_length(text) <= 200000))),
+    CONSTRAINT drafts_title_check CHECK (((char_length(title) <= 200) AND (POSITION(('
+'::text) IN (title)) = 0))),
+    CONSTRAINT drafts_visibility_check CHECK (((visibility >= 1) AND (visibility <= 4)))
 );
 
 CREATE SEQUENCE id_sequence
@@ -92,6 +119,12 @@ ALTER TABLE ONLY chores
 ALTER TABLE ONLY claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (account_id, request_id);
 
+ALTER TABLE ONLY comments
+    ADD CONSTRAINT comments_pkey PRIMARY KEY (author_id, blog_entry_id, id);
+
+ALTER TABLE ONLY drafts
+    ADD CONSTRAINT drafts_pkey PRIMARY KEY (account_id, id);
+
 ALTER TABLE ONLY ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (id);
 
@@ -99,6 +132,11 @@ CREATE INDEX blog_entries_by_id ON blog_entries USING btree (id);
 
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
+CREATE INDEX comments_by_id ON comments USING btree (id);
+
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
 CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
+
+ALTER TABLE ONLY comments
+    ADD CONSTRAINT comments_author_id_blog_entry_id_fkey FOREIGN KEY (author_id, blog_entry_id) REFERENCES blog_entries(account_id, id) ON DELETE CASCADE;

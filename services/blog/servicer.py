@@ -10,7 +10,7 @@ from chassis import caller
 from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of
 from chassis.rpc import Service, method_names, require_batch
-from services.blog.domain import BlogEntry, check_new_entry
+from services.blog.domain import BlogEntry, check_change, check_new_entry
 from services.blog.publishing import Publishing
 from services.blog.reading import Reading
 
@@ -30,13 +30,24 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
     async def CreateBlogEntry(self, request: pb.CreateBlogEntryRequest, context: Context) -> pb.CreateBlogEntryResponse:
         """Publish an entry."""
         new = check_new_entry(request.account_id, request.title, request.text, request.visibility, request.request_id)
-        return pb.CreateBlogEntryResponse(blog_entry=_to_proto(await self._publishing.publish(new)))
+        return pb.CreateBlogEntryResponse(blog_entry=entry_to_proto(await self._publishing.publish(new)))
+
+    @once(pb.UpdateBlogEntryResponse)
+    async def UpdateBlogEntry(self, request: pb.UpdateBlogEntryRequest, write: Write) -> pb.UpdateBlogEntryResponse:
+        """Edit or narrow an own entry."""
+        change = check_change(
+            request.title if request.HasField("title") else None,
+            request.text if request.HasField("text") else None,
+            request.visibility,
+        )
+        updated = await self._publishing.update(write, request.account_id, request.blog_entry_id, change)
+        return pb.UpdateBlogEntryResponse(blog_entry=entry_to_proto(updated))
 
     @once(pb.DeleteBlogEntryResponse)
     async def DeleteBlogEntry(self, request: pb.DeleteBlogEntryRequest, write: Write) -> pb.DeleteBlogEntryResponse:
         """Delete an own entry."""
         deleted = await self._publishing.delete(write, request.account_id, request.blog_entry_id)
-        return pb.DeleteBlogEntryResponse(blog_entry=_to_proto(deleted))
+        return pb.DeleteBlogEntryResponse(blog_entry=entry_to_proto(deleted))
 
     async def BatchGetBlogEntries(
         self, request: pb.BatchGetBlogEntriesRequest, context: Context
@@ -45,7 +56,7 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
         require_batch("blog_entry_ids", request.blog_entry_ids, MAX_BATCH)
         entries, omitted = await self._reading.visible(request.viewer_id, request.blog_entry_ids)
         return pb.BatchGetBlogEntriesResponse(
-            blog_entries=[_to_proto(entry) for entry in entries], omitted_blog_entry_ids=omitted
+            blog_entries=[entry_to_proto(entry) for entry in entries], omitted_blog_entry_ids=omitted
         )
 
     async def ListAccountBlogEntries(
@@ -54,7 +65,7 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
         """Return a page of a blog."""
         page = page_of(request.window, default=20, maximum=40)
         entries = await self._reading.of_account(request.viewer_id, request.account_id, page)
-        return pb.ListAccountBlogEntriesResponse(blog_entries=[_to_proto(entry) for entry in entries])
+        return pb.ListAccountBlogEntriesResponse(blog_entries=[entry_to_proto(entry) for entry in entries])
 
     async def FilterHomeBlogEntries(
         self, request: pb.FilterHomeBlogEntriesRequest, context: Context
@@ -84,7 +95,8 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
         )
 
 
-def _to_proto(entry: BlogEntry) -> blog_entry_pb2.BlogEntry:
+def entry_to_proto(entry: BlogEntry) -> blog_entry_pb2.BlogEntry:
+    """Return an entry in the words of the contract."""
     return blog_entry_pb2.BlogEntry(
         id=entry.id,
         account_id=entry.account_id,
@@ -93,6 +105,8 @@ def _to_proto(entry: BlogEntry) -> blog_entry_pb2.BlogEntry:
         visibility=blog_entry_pb2.Visibility.ValueType(entry.visibility),
         created_at_ms=entry.created_at_ms,
         version=entry.version,
+        edited_at_ms=entry.edited_at_ms,
+        comments_count=entry.comments_count,
     )
 
 
@@ -105,6 +119,7 @@ def blog_service(servicer: BlogServicer) -> Service:
         add=lambda server: blog_service_pb2_grpc.add_BlogServiceServicer_to_server(servicer, server),
         callers={
             "CreateBlogEntry": gateway | {caller.OPERATOR},
+            "UpdateBlogEntry": gateway,
             "DeleteBlogEntry": gateway,
             "BatchGetBlogEntries": gateway,
             "ListAccountBlogEntries": gateway,

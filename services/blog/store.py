@@ -1,4 +1,4 @@
-"""Every SQL text of this service."""
+"""Every SQL text about entries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from chassis import topology
 from chassis.database import Connection
 from chassis.ids import Kind
 from chassis.paging import Page
-from services.blog.domain import MAX_ANSWER_BYTES, BlogEntry, EntryHeader, NewBlogEntry, Visibility
+from services.blog.domain import MAX_ANSWER_BYTES, BlogEntry, EntryHeader, NewBlogEntry, Visibility, Words
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ async def insert_entry(conn: Connection, new: NewBlogEntry) -> BlogEntry | None:
                 INSERT INTO blog_entries (account_id, id, title, text, visibility)
                 SELECT %(account_id)s, id, %(title)s, %(text)s, %(visibility)s FROM made
                 WHERE %(request_id)s = '' OR EXISTS (SELECT FROM claimed)
-                RETURNING id, account_id, title, text, visibility, version
+                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count
             ),
             work AS (
                 INSERT INTO ledger (task, queue, payload)
@@ -51,7 +51,7 @@ async def insert_entry(conn: Connection, new: NewBlogEntry) -> BlogEntry | None:
                 FROM published, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
                 WHERE published.visibility <> %(self)s
             )
-            SELECT id, account_id, title, text, visibility, version FROM published
+            SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM published
             """,
             {
                 "kind": Kind.BLOG_ENTRY.value,
@@ -79,6 +79,54 @@ async def find_claim(conn: Connection, account_id: int, request_id: str) -> Clai
         return await cursor.fetchone()
 
 
+async def lock_entry(conn: Connection, account_id: int, blog_entry_id: int) -> BlogEntry | None:
+    """Return an account's own entry and keep it from changing until the transaction ends; None where there is none."""
+    async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
+        await cursor.execute(
+            "SELECT id, account_id, title, text, visibility, version, edited_at, comments_count"
+            " FROM blog_entries WHERE account_id = %s AND id = %s FOR UPDATE",
+            (account_id, blog_entry_id),
+        )
+        return await cursor.fetchone()
+
+
+async def update_entry(conn: Connection, entry: BlogEntry, words: Words, visibility: Visibility) -> BlogEntry:
+    """Change what a locked entry says and who may see it, queue that its readers are told, and return what it is now.
+
+    It leaves friends' home timelines where it becomes its author's alone.
+    """
+    is_hidden = visibility is Visibility.SELF and entry.visibility != Visibility.SELF
+    edited = topology.tasks_of("blog.entry_edited")
+    hidden = topology.tasks_of("blog.entry_deleted") if is_hidden else {"tasks": [], "queues": []}
+    async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
+        await cursor.execute(
+            """
+            WITH work AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('entry_id', %(id)s::bigint, 'author_id', %(account_id)s::bigint)
+                FROM unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+            )
+            UPDATE blog_entries
+            SET title = %(title)s, text = %(text)s, visibility = %(visibility)s, version = version + 1,
+                edited_at = CASE WHEN (title, text) = (%(title)s, %(text)s) THEN edited_at ELSE clock_timestamp() END
+            WHERE account_id = %(account_id)s AND id = %(id)s
+            RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count
+            """,
+            {
+                "id": entry.id,
+                "account_id": entry.account_id,
+                "title": words.title,
+                "text": words.text,
+                "visibility": visibility.value,
+                "tasks": edited["tasks"] + hidden["tasks"],
+                "queues": edited["queues"] + hidden["queues"],
+            },
+        )
+        changed = await cursor.fetchone()
+        assert changed is not None  # it is locked
+        return changed
+
+
 async def delete_entry(conn: Connection, account_id: int, blog_entry_id: int) -> BlogEntry | None:
     """Delete an account's own entry and queue its retraction in one statement; None where there is none."""
     async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
@@ -86,14 +134,14 @@ async def delete_entry(conn: Connection, account_id: int, blog_entry_id: int) ->
             """
             WITH deleted AS (
                 DELETE FROM blog_entries WHERE account_id = %(account_id)s AND id = %(blog_entry_id)s
-                RETURNING id, account_id, title, text, visibility, version
+                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count
             ),
             work AS (
                 INSERT INTO ledger (task, queue, payload)
                 SELECT t.task, t.queue, jsonb_build_object('entry_id', deleted.id, 'author_id', deleted.account_id)
                 FROM deleted, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
             )
-            SELECT id, account_id, title, text, visibility, version FROM deleted
+            SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM deleted
             """,
             {
                 "account_id": account_id,
@@ -104,11 +152,22 @@ async def delete_entry(conn: Connection, account_id: int, blog_entry_id: int) ->
         return await cursor.fetchone()
 
 
+async def lock_header(conn: Connection, account_id: int, blog_entry_id: int) -> EntryHeader | None:
+    """Return the header of an entry and keep the entry from changing until the transaction ends; None where it is gone."""
+    async with conn.cursor(row_factory=class_row(EntryHeader)) as cursor:
+        await cursor.execute(
+            "SELECT id, account_id, visibility, comments_count, octet_length(title) + octet_length(text) AS size"
+            " FROM blog_entries WHERE account_id = %s AND id = %s FOR UPDATE",
+            (account_id, blog_entry_id),
+        )
+        return await cursor.fetchone()
+
+
 async def list_headers(conn: Connection, blog_entry_ids: Sequence[int]) -> list[EntryHeader]:
     """Return the headers of those that exist, in no order; reads no texts."""
     async with conn.cursor(row_factory=class_row(EntryHeader)) as cursor:
         await cursor.execute(
-            "SELECT id, account_id, visibility, octet_length(title) + octet_length(text) AS size"
+            "SELECT id, account_id, visibility, comments_count, octet_length(title) + octet_length(text) AS size"
             " FROM blog_entries WHERE id = ANY(%s)",
             (list(blog_entry_ids),),
         )
@@ -119,7 +178,8 @@ async def list_entries(conn: Connection, blog_entry_ids: Sequence[int]) -> list[
     """Return those that exist, in no order."""
     async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
         await cursor.execute(
-            "SELECT id, account_id, title, text, visibility, version FROM blog_entries WHERE id = ANY(%s)",
+            "SELECT id, account_id, title, text, visibility, version, edited_at, comments_count"
+            " FROM blog_entries WHERE id = ANY(%s)",
             (list(blog_entry_ids),),
         )
         return await cursor.fetchall()
@@ -132,18 +192,18 @@ async def list_account_entries(
     at the far end of the page.
     """
     newest = """
-        SELECT id, account_id, title, text, visibility, version FROM (
+        SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM (
             SELECT *, sum(octet_length(title) + octet_length(text)) OVER (ORDER BY id DESC) AS bytes FROM (
-                SELECT id, account_id, title, text, visibility, version FROM blog_entries
+                SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM blog_entries
                 WHERE account_id = %(account_id)s AND visibility = ANY(%(visibilities)s)
                 AND id < %(below)s AND id > %(above)s ORDER BY id DESC LIMIT %(limit)s
             ) AS page
         ) AS weighed WHERE bytes <= %(max_bytes)s
         """
     oldest = """
-        SELECT id, account_id, title, text, visibility, version FROM (
+        SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM (
             SELECT *, sum(octet_length(title) + octet_length(text)) OVER (ORDER BY id ASC) AS bytes FROM (
-                SELECT id, account_id, title, text, visibility, version FROM blog_entries
+                SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM blog_entries
                 WHERE account_id = %(account_id)s AND visibility = ANY(%(visibilities)s)
                 AND id < %(below)s AND id > %(above)s ORDER BY id ASC LIMIT %(limit)s
             ) AS page

@@ -11,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kodama.account.v1 import account_pb2, account_service_pb2, oauth_service_pb2
 from kodama.account.v1.account_service_pb2_grpc import AccountServiceStub
 from kodama.account.v1.oauth_service_pb2_grpc import OAuthServiceStub
-from kodama.blog.v1 import blog_entry_pb2, blog_service_pb2
 from kodama.blog.v1.blog_service_pb2_grpc import BlogServiceStub
+from kodama.blog.v1.comment_service_pb2_grpc import CommentServiceStub
+from kodama.blog.v1.draft_service_pb2_grpc import DraftServiceStub
 from kodama.media.v1.media_service_pb2_grpc import MediaServiceStub
 from kodama.page.v1.window_pb2 import Window
 from kodama.social_graph.v1.social_graph_service_pb2_grpc import SocialGraphServiceStub
@@ -27,6 +28,7 @@ from chassis import caller
 from chassis.errors import KodamaError, NotFound
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
+from services.gateway.blog_calls import BlogCalls
 from services.gateway.graph_calls import GraphCalls
 from services.gateway.media_calls import MediaCalls
 from services.gateway.notification_calls import NotificationCalls
@@ -57,6 +59,8 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
     ),
     "kodama.media.v1.MediaService": ("BatchGetMedia", "UpdateMedia"),
     "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
+    "kodama.blog.v1.DraftService": ("GetDraft", "ListDrafts"),
+    "kodama.blog.v1.CommentService": ("ListComments", "BatchGetComments"),
     "kodama.timeline.v1.TimelineService": ("ListHomeEntries", "FilterHomeEntries"),
     "kodama.timeline.v1.NotificationService": (
         *("ListNotifications", "GetNotification", "CountUnreadNotifications", "ListMarkers"),
@@ -65,7 +69,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
 }
 
 
-class Clients(GraphCalls, StatusCalls, MediaCalls):
+class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
     """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
 
     Every method raises the KodamaError that the service ended with, or Unavailable.
@@ -86,6 +90,8 @@ class Clients(GraphCalls, StatusCalls, MediaCalls):
         self._status = StatusServiceStub(self._open("status", "kodama.status.v1.StatusService"))
         self._media = MediaServiceStub(self._open("media", "kodama.media.v1.MediaService"))
         self._blog = BlogServiceStub(self._open("blog", "kodama.blog.v1.BlogService"))
+        self._draft = DraftServiceStub(self._open("blog", "kodama.blog.v1.DraftService"))
+        self._comment = CommentServiceStub(self._open("blog", "kodama.blog.v1.CommentService"))
         self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
         notification = NotificationServiceStub(self._open("timeline", "kodama.timeline.v1.NotificationService"))
         self.notifications = NotificationCalls(notification, self._signer)
@@ -232,7 +238,7 @@ class Clients(GraphCalls, StatusCalls, MediaCalls):
         )
         await self._write(self._oauth.RevokeToken, request)
 
-    # Blogs, timelines
+    # Timelines
 
     async def size(self) -> tuple[int, int]:
         """Return how many members and statuses there are."""
@@ -241,45 +247,6 @@ class Clients(GraphCalls, StatusCalls, MediaCalls):
             self._read(self._status.CountStatuses, status_service_pb2.CountStatusesRequest()),
         )
         return accounts.accounts, statuses.statuses
-
-    async def create_blog_entry(
-        self,
-        *,
-        account_id: int,
-        title: str,
-        text: str,
-        visibility: blog_entry_pb2.Visibility.ValueType,
-    ) -> blog_entry_pb2.BlogEntry:
-        """Publish a blog entry."""
-        request = blog_service_pb2.CreateBlogEntryRequest(
-            account_id=account_id, title=title, text=text, visibility=visibility
-        )
-        return (await self._write(self._blog.CreateBlogEntry, request)).blog_entry
-
-    async def delete_blog_entry(self, account_id: int, blog_entry_id: int) -> blog_entry_pb2.BlogEntry:
-        """Delete an own blog entry; return what it was."""
-        request = blog_service_pb2.DeleteBlogEntryRequest(account_id=account_id, blog_entry_id=blog_entry_id)
-        return (await self._write(self._blog.DeleteBlogEntry, request)).blog_entry
-
-    async def blog_entries(self, viewer_id: int, entry_ids: Sequence[int]) -> Sequence[blog_entry_pb2.BlogEntry]:
-        """Return those that the viewer may see, in no order."""
-        found: list[blog_entry_pb2.BlogEntry] = []
-        wanted = entry_ids
-        while wanted:  # one round, unless the entries are too long for one answer
-            request = blog_service_pb2.BatchGetBlogEntriesRequest(viewer_id=viewer_id, blog_entry_ids=wanted)
-            answer = await self._read(self._blog.BatchGetBlogEntries, request)
-            found.extend(answer.blog_entries)
-            wanted = answer.omitted_blog_entry_ids if len(answer.omitted_blog_entry_ids) < len(wanted) else []
-        return found
-
-    async def account_blog_entries(
-        self, viewer_id: int, account_id: int, window: Window
-    ) -> Sequence[blog_entry_pb2.BlogEntry]:
-        """Return a page of a blog that the viewer may see, newest first; only an empty one is the end."""
-        request = blog_service_pb2.ListAccountBlogEntriesRequest(
-            viewer_id=viewer_id, account_id=account_id, window=window
-        )
-        return (await self._read(self._blog.ListAccountBlogEntries, request)).blog_entries
 
     async def home(self, account_id: int, window: Window) -> timeline_service_pb2.ListHomeEntriesResponse:
         """Return a page of a member's home timeline, newest first, and how late the fan-out is."""

@@ -134,6 +134,8 @@ class Kodama(Entity, kw_only=True):
     kind: Literal["status", "blog_entry"]
     title: str | None = None
     visibility: StatusVisibility | BlogVisibility
+    comments_count: int | msgspec.UnsetType = msgspec.UNSET
+    """Only of a blog entry."""
 
 
 class Mention(Entity, kw_only=True):
@@ -232,6 +234,8 @@ class Notification(Entity, kw_only=True):
     group_key: str
     account: Account
     status: Status | msgspec.UnsetType = msgspec.UNSET
+    comment: "Comment | msgspec.UnsetType" = msgspec.UNSET
+    """What was said below the blog entry that `status` stands for."""
 
 
 class UnreadCount(Entity, kw_only=True):
@@ -339,9 +343,37 @@ class BlogEntry(Entity, kw_only=True):
     uri: str
     url: str
     created_at: str
+    edited_at: str | None
     account: Account
     title: str
-    text: str
     content: str
+    """HTML, made from the text."""
     excerpt: str
+    """How it begins, as plain text."""
     visibility: BlogVisibility
+    comments_count: int
+    text: str | msgspec.UnsetType = msgspec.UNSET
+    """CommonMark, as it was typed; only for its author."""
+
+
+class Draft(Entity, kw_only=True):
+    """A blog entry that is not published yet; only its author ever sees it."""
+
+    id: str
+    """Not the entry's: that gets its own when it is published."""
+    created_at: str
+    updated_at: str
+    title: str
+    text: str
+    visibility: BlogVisibility
+
+
+class Comment(Entity, kw_only=True):
+    """What somebody says below a blog entry."""
+
+    id: str
+    blog_entry_id: str
+    created_at: str
+    account: Account
+    content: str
+    """HTML, made from plain text."""

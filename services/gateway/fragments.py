@@ -4,56 +4,20 @@ Whether somebody may see a status is never decided here: a fragment is only look
 in the version that it has just said. Counts and the viewer's own flags are not part of a fragment.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 from kodama.account.v1 import account_pb2
 from kodama.media.v1 import media_pb2
 from kodama.status.v1 import status_pb2
 
+from services.gateway.fragment_cache import FragmentCache
 from services.gateway.rendering import Counts, Renderer, iso_date
 
 MAX_BYTES = 32 * 1024 * 1024
-ENTRY_BYTES = 200
-"""About what an entry costs beside its JSON."""
 
 CHANGING_STATUS = ("account", "media_attachments", "replies_count", "favourites_count", "favourited")
 CHANGING_ACCOUNT = ("followers_count", "following_count", "statuses_count", "last_status_at")
-
-
-class FragmentCache:
-    """The fragments used last, up to so many bytes."""
-
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._known: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
-
-    def get(self, key: tuple[object, ...], make: Callable[[], bytes]) -> bytes:
-        """Return a fragment, made where it is not known."""
-        known = self.find(key)
-        if known is not None:
-            return known
-        made = make()
-        self._known[key] = made
-        self._bytes += len(made) + ENTRY_BYTES
-        while self._bytes > self._max_bytes:
-            _, dropped = self._known.popitem(last=False)
-            self._bytes -= len(dropped) + ENTRY_BYTES
-        return made
-
-    def find(self, key: tuple[object, ...]) -> bytes | None:
-        """Return a fragment that is known."""
-        known = self._known.get(key)
-        if known is not None:
-            self._known.move_to_end(key)
-        return known
-
-    @property
-    def size(self) -> int:
-        """About how many bytes are used."""
-        return self._bytes
 
 
 class Fragments:
@@ -61,7 +25,7 @@ class Fragments:
 
     def __init__(self, renderer: Renderer, cache: FragmentCache | None = None) -> None:
         self._renderer = renderer
-        self._cache = cache or FragmentCache()
+        self._cache = cache or FragmentCache(MAX_BYTES)
 
     def account(self, account: account_pb2.Account, counts: Counts) -> bytes:
         """Return a member as everybody may see them."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from kodama.account.v1 import account_pb2
-from kodama.blog.v1 import blog_entry_pb2
+from kodama.blog.v1 import blog_entry_pb2, comment_pb2
 from kodama.media.v1 import media_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
@@ -105,13 +105,31 @@ class Hydration:
         except Unavailable:
             return {}
 
-    async def blog_entries(self, entries: Sequence[blog_entry_pb2.BlogEntry]) -> list[entities.BlogEntry]:
+    async def blog_entries(
+        self, viewer_id: int, entries: Sequence[blog_entry_pb2.BlogEntry]
+    ) -> list[entities.BlogEntry]:
         """Return blog entries with their authors, in the same order; those of authors who are gone are left out."""
         authors = await self.accounts(entry.account_id for entry in entries)
         return [
-            self._renderer.blog_entry(entry, authors[entry.account_id])
+            await self.blog_entry(viewer_id, entry, authors[entry.account_id])
             for entry in entries
             if entry.account_id in authors
+        ]
+
+    async def blog_entry(
+        self, viewer_id: int, entry: blog_entry_pb2.BlogEntry, author: entities.Account
+    ) -> entities.BlogEntry:
+        """Return one of an author who has been fetched already; its source is for its author only."""
+        content = await self._renderer.contents.html(entry)
+        return self._renderer.blog_entry(entry, author, content, with_text=viewer_id == entry.account_id)
+
+    async def comments(self, comments: Sequence[comment_pb2.Comment]) -> list[entities.Comment]:
+        """Return comments with who wrote them, in the same order; those of members who are gone are left out."""
+        members = await self.accounts(comment.account_id for comment in comments)
+        return [
+            self._renderer.comment(comment, members[comment.account_id])
+            for comment in comments
+            if comment.account_id in members
         ]
 
     async def posts(
@@ -188,15 +206,26 @@ class Hydration:
         self, viewer_id: int, notifications: Sequence[notification_pb2.Notification]
     ) -> list[entities.Notification]:
         """Return notifications with who did it and what it is about, in the same order; without what is gone by now."""
-        accounts, posts = await asyncio.gather(
-            self.accounts(one.from_id for one in notifications),
-            self.posts(viewer_id, [one.status_id for one in notifications if one.status_id]),
+        accounts, (comments, posts) = await asyncio.gather(
+            self.accounts(one.from_id for one in notifications), self._subjects(viewer_id, notifications)
         )
         return [
-            self._renderer.notification(one, accounts[one.from_id], posts.get(one.status_id))
+            self._renderer.notification(
+                one, accounts[one.from_id], posts.get(_post_id(one, comments)), comments.get(one.comment_id)
+            )
             for one in notifications
-            if one.from_id in accounts and (not one.status_id or one.status_id in posts)
+            if one.from_id in accounts
+            and (not one.comment_id or one.comment_id in comments)
+            and (not _post_id(one, comments) or _post_id(one, comments) in posts)
         ]
+
+    async def _subjects(
+        self, viewer_id: int, notifications: Sequence[notification_pb2.Notification]
+    ) -> tuple[dict[int, comment_pb2.Comment], dict[int, entities.Status]]:
+        """Return the comments and the posts that notifications are about, as far as the viewer may see them, by id."""
+        comments = await self._clients.comments(viewer_id, [one.comment_id for one in notifications if one.comment_id])
+        post_ids = {_post_id(one, comments) for one in notifications} - {0}
+        return comments, await self.posts(viewer_id, sorted(post_ids))
 
     async def notification(self, viewer_id: int, notification: notification_pb2.Notification) -> entities.Notification:
         """Return one. Raises NotFound where it is gone by now."""
@@ -220,3 +249,9 @@ class Hydration:
             for suggestion in suggestions
             if suggestion.account_id in accounts
         ]
+
+
+def _post_id(notification: notification_pb2.Notification, comments: Mapping[int, comment_pb2.Comment]) -> int:
+    """Return the status that a notification is about, or the blog entry that was commented on; 0 with neither."""
+    comment = comments.get(notification.comment_id)
+    return notification.status_id if comment is None else comment.blog_entry_id

@@ -15,10 +15,19 @@ def link_header(
 
     `next` comes first and both are absolute: clients stop paging otherwise. The request's other parameters are kept.
     """
+    return _links(base_url, request, (("next", "max_id", next_page), ("prev", "min_id", previous)))
+
+
+def upward_links(base_url: str, request: Request, *, next_page: int, previous: int) -> dict[str, str]:
+    """Return the header for a list that is read from its oldest on: the next page is above `next_page`, the one before it below
+    `previous`; 0 for none.
+    """
+    return _links(base_url, request, (("next", "min_id", next_page), ("prev", "max_id", previous)))
+
+
+def _links(base_url: str, request: Request, pages: Sequence[tuple[str, str, object]]) -> dict[str, str]:
     links = [
-        f'<{_address(base_url, request, name, value)}>; rel="{relation}"'
-        for relation, name, value in (("next", "max_id", next_page), ("prev", "min_id", previous))
-        if value
+        f'<{_address(base_url, request, name, value)}>; rel="{relation}"' for relation, name, value in pages if value
     ]
     return {"link": ", ".join(links)} if links else {}
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from kodama.account.v1 import account_pb2
-from kodama.blog.v1 import blog_entry_pb2
+from kodama.blog.v1 import blog_entry_pb2, comment_pb2, draft_pb2
 from kodama.media.v1 import media_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
@@ -16,6 +16,8 @@ from kodama.timeline.v1 import notification_pb2
 
 from chassis.mentions import find_mentions
 from services.gateway import entities, markup
+from services.gateway.contents import Contents
+from services.gateway.markdown import Markdown
 
 STATUS_VISIBILITIES: Mapping[int, entities.StatusVisibility] = {
     status_pb2.VISIBILITY_PUBLIC: "public",
@@ -34,6 +36,7 @@ NOTIFICATION_TYPES: Mapping[notification_pb2.NotificationType.ValueType, entitie
     notification_pb2.NOTIFICATION_TYPE_FRIENDSHIP: "follow",
     notification_pb2.NOTIFICATION_TYPE_MENTION: "mention",
     notification_pb2.NOTIFICATION_TYPE_FAVOURITE: "favourite",
+    notification_pb2.NOTIFICATION_TYPE_COMMENT: "mention",  # the type that clients know and that comes nearest
 }
 EPOCH = date(1970, 1, 1)
 
@@ -77,6 +80,7 @@ class Renderer:
     def __init__(self, base_url: str) -> None:
         self._base = base_url
         self._domain = urlsplit(base_url).netloc
+        self.contents = Contents(Markdown(base_url))
 
     def account(self, account: account_pb2.Account, counts: Counts) -> entities.Account:
         """Return a member as everybody may see them."""
@@ -183,20 +187,47 @@ class Renderer:
     def _profile_url(self, handle: str) -> str:
         return f"{self._base}/@{handle}"
 
-    def blog_entry(self, entry: blog_entry_pb2.BlogEntry, author: entities.Account) -> entities.BlogEntry:
-        """Return a blog entry in full."""
+    def blog_entry(
+        self, entry: blog_entry_pb2.BlogEntry, author: entities.Account, content: str, *, with_text: bool
+    ) -> entities.BlogEntry:
+        """Return a blog entry in full; `content` is its HTML, and its source is for its author only."""
         url = self._blog_entry_url(entry, author)
-        return entities.BlogEntry(
+        rendered = entities.BlogEntry(
             id=str(entry.id),
             uri=url,
             url=url,
             created_at=iso_time(entry.created_at_ms),
+            edited_at=iso_time(entry.edited_at_ms) if entry.edited_at_ms else None,
             account=author,
             title=entry.title,
-            text=entry.text,
-            content=markup.paragraphs(entry.text),
-            excerpt=markup.excerpt(entry.text),
+            content=content,
+            excerpt=self.contents.excerpt(entry),
             visibility=BLOG_VISIBILITIES[entry.visibility],
+            comments_count=entry.comments_count,
+        )
+        if with_text:
+            rendered.text = entry.text
+        return rendered
+
+    def draft(self, draft: draft_pb2.Draft) -> entities.Draft:
+        """Return a draft."""
+        return entities.Draft(
+            id=str(draft.id),
+            created_at=iso_time(draft.created_at_ms),
+            updated_at=iso_time(draft.updated_at_ms),
+            title=draft.title,
+            text=draft.text,
+            visibility=BLOG_VISIBILITIES[draft.visibility],
+        )
+
+    def comment(self, comment: comment_pb2.Comment, who: entities.Account) -> entities.Comment:
+        """Return a comment."""
+        return entities.Comment(
+            id=str(comment.id),
+            blog_entry_id=str(comment.blog_entry_id),
+            created_at=iso_time(comment.created_at_ms),
+            account=who,
+            content=markup.paragraphs(comment.text),
         )
 
     def blog_entry_as_status(
@@ -209,11 +240,15 @@ class Renderer:
             uri=url,
             url=url,
             created_at=iso_time(entry.created_at_ms),
+            edited_at=iso_time(entry.edited_at_ms) if entry.edited_at_ms else None,
             account=author,
-            content=f"<p>{markup.link(url, entry.title)}</p>{markup.paragraph(markup.excerpt(entry.text))}",
+            content=f"<p>{markup.link(url, entry.title)}</p>{markup.paragraph(self.contents.excerpt(entry))}",
             visibility="public" if entry.visibility == blog_entry_pb2.VISIBILITY_PUBLIC else "private",
             kodama=entities.Kodama(
-                kind="blog_entry", title=entry.title, visibility=BLOG_VISIBILITIES[entry.visibility]
+                kind="blog_entry",
+                title=entry.title,
+                visibility=BLOG_VISIBILITIES[entry.visibility],
+                comments_count=entry.comments_count,
             ),
         )
         if with_text:
@@ -221,9 +256,13 @@ class Renderer:
         return rendered
 
     def notification(
-        self, notification: notification_pb2.Notification, who: entities.Account, status: entities.Status | None
+        self,
+        notification: notification_pb2.Notification,
+        who: entities.Account,
+        status: entities.Status | None,
+        comment: comment_pb2.Comment | None,
     ) -> entities.Notification:
-        """Return a notification, with the status that it is about if it is about one."""
+        """Return a notification, with the status that it is about if it is about one; of a comment, the entry stands for a status."""
         return entities.Notification(
             id=str(notification.id),
             type=NOTIFICATION_TYPES[notification.type],
@@ -231,6 +270,7 @@ class Renderer:
             group_key=f"ungrouped-{notification.id}",
             account=who,
             status=msgspec.UNSET if status is None else status,
+            comment=msgspec.UNSET if comment is None else self.comment(comment, who),
         )
 
     def marker(self, marker: notification_pb2.Marker) -> entities.Marker:

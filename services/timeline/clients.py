@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 from kodama.blog.v1 import blog_service_pb2 as blog_pb
 from kodama.blog.v1 import blog_service_pb2_grpc as blog_pb_grpc
+from kodama.blog.v1 import comment_service_pb2 as comment_pb
+from kodama.blog.v1 import comment_service_pb2_grpc as comment_pb_grpc
 from kodama.ledger.v1 import ledger_service_pb2 as ledger_pb
 from kodama.ledger.v1 import ledger_service_pb2_grpc as ledger_pb_grpc
 from kodama.page.v1.window_pb2 import Window
@@ -23,7 +25,7 @@ from chassis.ids import MAX_ID, Kind, kind_of
 from chassis.paging import Page
 from chassis.rpc import call, call_stream, open_channel
 from chassis.settings import Settings
-from services.timeline.domain import Card, Entry, Relation, lowest_complete
+from services.timeline.domain import Card, Comment, Entry, Relation, lowest_complete
 from services.timeline.rows import Ids
 
 READ_SECONDS = 3
@@ -175,16 +177,20 @@ class Friends:
 
 
 class Readers:
-    """What a reader may be told: how they stand to others and which statuses they may see, from committed state; never cached."""
+    """What a reader may be told: how they stand to others and which statuses and comments they may see, from committed state; never
+    cached.
+    """
 
     def __init__(
         self,
         graph: "graph_pb_grpc.SocialGraphServiceAsyncStub",
         status: "status_pb_grpc.StatusServiceAsyncStub",
+        comment: "comment_pb_grpc.CommentServiceAsyncStub",
         signer: Signer,
     ) -> None:
         self._graph = graph
         self._status = status
+        self._comment = comment
         self._signer = signer
 
     async def relations(self, reader_id: int, account_ids: Collection[int]) -> dict[int, Relation]:
@@ -209,6 +215,14 @@ class Readers:
         request = status_pb.BatchGetStatusesRequest(viewer_id=reader_id, status_ids=sorted(set(status_ids)))
         answer = await call(self._status.BatchGetStatuses, request, self._signer, timeout_seconds=READ_SECONDS)
         return {status.id: status.account_id for status in answer.statuses}
+
+    async def comments(self, reader_id: int, comment_ids: Collection[int]) -> dict[int, Comment]:
+        """Return those comments that exist and the reader may see, by their ids."""
+        if not comment_ids:
+            return {}
+        request = comment_pb.BatchGetCommentsRequest(viewer_id=reader_id, comment_ids=sorted(set(comment_ids)))
+        answer = await call(self._comment.BatchGetComments, request, self._signer, timeout_seconds=READ_SECONDS)
+        return {comment.id: Comment(comment.author_id, comment.account_id) for comment in answer.comments}
 
     async def favoured(self, account_id: int, status_ids: Collection[int]) -> set[int]:
         """Return which of these statuses an account favours and may see."""
@@ -273,6 +287,7 @@ async def open_clients(settings: Settings, role: str) -> AsyncIterator[Clients]:
             stack.push_async_callback(channels[service].close)
         status = status_pb_grpc.StatusServiceStub(channels["status"])
         graph = graph_pb_grpc.SocialGraphServiceStub(channels["social_graph"])
+        comment = comment_pb_grpc.CommentServiceStub(channels["blog"])
         yield Clients(
             Publications(
                 {
@@ -288,7 +303,7 @@ async def open_clients(settings: Settings, role: str) -> AsyncIterator[Clients]:
                 ],
                 signer,
             ),
-            Readers(graph, status, signer),
+            Readers(graph, status, comment, signer),
         )
 
 

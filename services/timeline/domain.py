@@ -84,6 +84,7 @@ class NotificationType(IntEnum):
     FRIENDSHIP = 2
     MENTION = 3
     FAVOURITE = 4
+    COMMENT = 5
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,13 @@ class Cause:
     from_id: int
     """Who did it."""
     status_id: int = 0
-    """The status that it is about; 0 with friendships."""
+    """The status that it is about; 0 with friendships and comments."""
     is_accepted: bool = False
     """A friend request was accepted, not sent."""
     at_ms: int = 0
     """When a friend request was sent or accepted, Unix time in milliseconds; a later one is told of again."""
+    comment_id: int = 0
+    """The comment that it is about; 0 without one."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,26 @@ class Notification:
     type: int
     from_id: int
     subject_id: int
+    """The comment or status that it is about; 0 with friendships."""
+
+    @property
+    def comment_id(self) -> int:
+        """The comment that it is about; 0 without one."""
+        return self.subject_id if self.type == NotificationType.COMMENT else 0
+
+    @property
+    def status_id(self) -> int:
+        """The status that it is about; 0 without one."""
+        return self.subject_id - self.comment_id
+
+
+@dataclass(frozen=True)
+class Comment:
+    """Who said something below whose blog entry."""
+
+    author_id: int
+    """Who wrote the entry."""
+    account_id: int
 
 
 MARKED_HOME, MARKED_NOTIFICATIONS = 1, 2
@@ -148,15 +171,19 @@ class Relation:
 
 
 def to_notification(
-    cause: Cause, relation: Relation | None, status_author: int | None, *, is_favoured: bool
+    cause: Cause, relation: Relation | None, status_author: int | None, comment: Comment | None, *, is_favoured: bool
 ) -> NewNotification | None:
     """Return what a member is to be told of something that may have happened; None where committed state does not bear it out.
 
-    `status_author` is who wrote the status, where it is about one and the member may see it; `is_favoured`: who did it favours it now.
-    An unknown relation is a silenced one.
+    `status_author` is who wrote the status, where it is about one and the member may see it; `is_favoured`: who did it favours it now;
+    `comment` is the comment, where it is about one and the member may see it. An unknown relation is a silenced one.
     """
     if cause.account_id == cause.from_id or relation is None or relation.is_silenced:
         return None
+    if cause.comment_id:
+        is_said = comment == Comment(cause.account_id, cause.from_id)
+        told = NewNotification(cause.account_id, NotificationType.COMMENT, cause.from_id, cause.comment_id)
+        return told if is_said else None
     if not cause.status_id:
         type_ = NotificationType.FRIENDSHIP if cause.is_accepted else NotificationType.FRIEND_REQUEST
         is_true = relation.is_friend if cause.is_accepted else relation.is_requested_by
@@ -167,12 +194,12 @@ def to_notification(
     return NewNotification(cause.account_id, types[status_author], cause.from_id, cause.status_id)
 
 
-def may_be_told(notification: Notification, relation: Relation | None, visible_statuses: Collection[int]) -> bool:
-    """Tell whether a reader may still see a notification."""
+def may_be_told(notification: Notification, relation: Relation | None, visible: Collection[int]) -> bool:
+    """Tell whether a reader may still see a notification; `visible` are the statuses and comments that they may see."""
     if relation is None or relation.is_silenced:
         return False
     if notification.type == NotificationType.FRIEND_REQUEST:
         return relation.is_requested_by
     if notification.type == NotificationType.FRIENDSHIP:
         return relation.is_friend
-    return notification.subject_id in visible_statuses
+    return notification.subject_id in visible

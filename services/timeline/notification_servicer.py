@@ -117,7 +117,8 @@ def _to_proto(notification: Notification) -> notification_pb2.Notification:
         id=notification.id,
         type=notification_pb2.NotificationType.ValueType(notification.type),
         from_id=notification.from_id,
-        status_id=notification.subject_id,
+        status_id=notification.status_id,
+        comment_id=notification.comment_id,
         created_at_ms=created_at_ms(notification.id),
     )
 

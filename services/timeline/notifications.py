@@ -76,11 +76,13 @@ class Notifications:
 
     async def _visible(self, account_id: int, notifications: Sequence[Notification]) -> list[Notification]:
         """Return those that the reader may see now; one question per owner, whatever their number."""
-        relations, statuses = await asyncio.gather(
+        relations, statuses, comments = await asyncio.gather(
             self._readers.relations(account_id, {one.from_id for one in notifications}),
-            self._readers.status_authors(account_id, {one.subject_id for one in notifications if one.subject_id}),
+            self._readers.status_authors(account_id, {one.status_id for one in notifications if one.status_id}),
+            self._readers.comments(account_id, {one.comment_id for one in notifications if one.comment_id}),
         )
-        return [one for one in notifications if may_be_told(one, relations.get(one.from_id), statuses)]
+        visible = statuses.keys() | comments.keys()
+        return [one for one in notifications if may_be_told(one, relations.get(one.from_id), visible)]
 
 
 def _no_such_notification() -> NotFound:

@@ -46,9 +46,10 @@ class Notifying:
     async def _confirm(self, account_id: int, causes: Sequence[Cause]) -> list[NewNotification]:
         """Return what has really happened, one question per owner."""
         async with self._turns:
-            relations, authors = await asyncio.gather(
+            relations, authors, comments = await asyncio.gather(
                 self._readers.relations(account_id, {cause.from_id for cause in causes}),
                 self._readers.status_authors(account_id, {cause.status_id for cause in causes if cause.status_id}),
+                self._readers.comments(account_id, {cause.comment_id for cause in causes if cause.comment_id}),
             )
             favoured = await self._favoured(
                 [cause for cause in causes if authors.get(cause.status_id) == cause.account_id]
@@ -58,6 +59,7 @@ class Notifying:
                 cause,
                 relations.get(cause.from_id),
                 authors.get(cause.status_id),
+                comments.get(cause.comment_id),
                 is_favoured=(cause.from_id, cause.status_id) in favoured,
             )
             for cause in causes

@@ -184,7 +184,7 @@ CREATE TABLE notifications (
     subject_id bigint DEFAULT 0 NOT NULL,
     caused_at bigint DEFAULT 0 NOT NULL,
     is_dismissed boolean DEFAULT false NOT NULL,
-    CONSTRAINT notifications_type_check CHECK (((type >= 1) AND (type <= 4)))
+    CONSTRAINT notifications_type_check CHECK (((type >= 1) AND (type <= 5)))
 );
 
 CREATE TABLE pulled_authors (

@@ -35,6 +35,7 @@ async def notify(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
                 status_id=payload.get("status_id", 0),
                 is_accepted=bool(payload.get("is_accepted", 0)),
                 at_ms=payload.get("at_ms", 0),
+                comment_id=payload.get("comment_id", 0),
             )
             for payload in payloads
         ]

@@ -46,6 +46,12 @@ SEES: Mapping[tuple[str, str], frozenset[Viewer]] = {
     ("blog", "friends"): frozenset({V.SELF, V.FRIEND}),
     ("blog", "self"): frozenset({V.SELF}),
 }
+# What is not seen by a visibility of its own but found by some alone: a draft by its author, a comment that the friend made on an
+# entry of the owner by those who may delete it.
+FINDS: Mapping[str, frozenset[Viewer]] = {
+    "draft": frozenset({V.SELF}),
+    "comment": frozenset({V.SELF, V.FRIEND}),
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ class Row:
     """What a route answers to whom it lets in."""
 
     targets: tuple[str, ...] = ()
-    """`status` or `blog`: what the id names, in every visibility; `account`: the owner; nothing: the caller's own things."""
+    """`status` or `blog`: what the id names, in every visibility; `draft`, `comment`: one of the owner's, one on the owner's entry;
+    `account`: the owner; nothing: the caller's own things."""
     code: int = 200
     only: frozenset[Viewer] | None = None
     """Who alone may; to everybody else what is meant does not exist."""
@@ -69,6 +76,7 @@ STATUS = Row(("status",))
 POST = Row(("status", "blog"))
 OWN_POST = Row(("status", "blog"), only=frozenset({V.SELF}))
 BLOG = Row(("blog",))
+DRAFT = Row(("draft",))
 REFUSED = Row(("status", "blog"), code=422)
 NOT_ONESELF: Mapping[Viewer, int] = {V.SELF: 422}
 GONE = Row(code=404)
@@ -155,7 +163,18 @@ ROWS: Mapping[str, Row] = {
     **{f"POST /api/v1/statuses/{{id}}/un{verb}": POST for verb in ("reblog", "bookmark", "pin", "mute")},
     "POST /api/v1/blogs": MISSING_FIELDS,
     "GET /api/v1/blogs/{id}": BLOG,
+    "PUT /api/v1/blogs/{id}": Row(("blog",), only=frozenset({V.SELF}), body={"text": "edited"}),
     "DELETE /api/v1/blogs/{id}": Row(("blog",), only=frozenset({V.SELF})),
+    # Drafts are their author's alone; comments are read and made by whom the entry lets in.
+    "POST /api/v1/blogs/drafts": MISSING_FIELDS,
+    "GET /api/v1/blogs/drafts": OWN,
+    "GET /api/v1/blogs/drafts/{id}": DRAFT,
+    "PUT /api/v1/blogs/drafts/{id}": Row(("draft",), body={"text": "edited"}),
+    "DELETE /api/v1/blogs/drafts/{id}": DRAFT,
+    "POST /api/v1/blogs/drafts/{id}/publish": DRAFT,
+    "GET /api/v1/blogs/{id}/comments": BLOG,
+    "POST /api/v1/blogs/{id}/comments": Row(("blog",), body={"text": "well said"}),
+    "DELETE /api/v1/blogs/comments/{id}": Row(("comment",)),
     # Pictures: no picture has the id that is asked for.
     "POST /api/v1/media": MISSING_FIELDS,
     "POST /api/v2/media": MISSING_FIELDS,
@@ -204,5 +223,7 @@ def expected_code(row: Row, viewer: Viewer, kind: str, visibility: str) -> int:
     if row.only is not None and viewer not in row.only:
         return 404
     if kind in ("status", "blog") and viewer not in SEES[(kind, visibility)]:
+        return 404
+    if kind in FINDS and viewer not in FINDS[kind]:
         return 404
     return row.code

@@ -86,7 +86,14 @@ async def settle(network: Network) -> Neighbourhood:
     for kind in ("status", "blog"):
         found.gone[kind] = await _post(owner, kind, "public")
         await _ok(await owner.http.delete(f"/api/v1/statuses/{found.gone[kind]}"))
-    found.gone["account"] = "99999"
+    found.gone |= dict.fromkeys(("account", "draft", "comment"), "99999")
+    entry = found.posts[("blog", "public")]
+    made = (
+        (owner, "draft", "/api/v1/blogs/drafts", {"title": "title", "text": "text"}),
+        (members[Viewer.FRIEND], "comment", f"/api/v1/blogs/{entry}/comments", {"text": "text"}),
+    )
+    for who, kind, path, body in made:
+        found.posts[(kind, "")] = str((await _ok(await who.http.post(path, json=body))).json()["id"])
     return found
 
 

@@ -70,7 +70,7 @@ def scopes_for(route: Route, viewer: Viewer) -> list[str]:
 def targets_of(row: Row) -> list[tuple[str, str]]:
     """Return the kinds and visibilities of what a route can be called for."""
     targets = [(kind, visibility) for kind, visibility in SEES if kind in row.targets]
-    return targets or [("account" if "account" in row.targets else "", "")]
+    return targets or [(row.targets[0] if row.targets else "", "")]
 
 
 def make_cells(routes: tuple[Route, ...]) -> Iterator[Cell]:

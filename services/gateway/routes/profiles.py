@@ -58,7 +58,7 @@ async def get_profile(call: Call[NoParameters]) -> Response:
         "profile.html",
         account=account,
         statuses=await gateway.hydration.statuses_of(account, statuses),
-        entries=[gateway.renderer.blog_entry(entry, account) for entry in entries],
+        entries=[await gateway.hydration.blog_entry(ANONYMOUS, entry, account) for entry in entries],
     )
 
 
@@ -103,7 +103,8 @@ async def get_blog_entry(call: Call[NoParameters]) -> Response:
     found = [one for one in await gateway.clients.blog_entries(ANONYMOUS, [entry_id]) if one.account_id == account_id]
     if not found:
         raise NotFound("There is no such blog entry.", resource="blog_entry")
-    return html_pages.page("blog_entry.html", account=account, entry=gateway.renderer.blog_entry(found[0], account))
+    entry = await gateway.hydration.blog_entry(ANONYMOUS, found[0], account)
+    return html_pages.page("blog_entry.html", account=account, entry=entry)
 
 
 async def get_avatar(call: Call[NoParameters]) -> Response:

@@ -161,6 +161,7 @@ async def test_who_may_call(blog: Blog) -> None:
     gateway, timeline = {caller.GATEWAY}, {caller.TIMELINE, caller.WORKER}
     allowed = {
         "CreateBlogEntry": gateway | {caller.OPERATOR},  # the demo network writes as the operator
+        "UpdateBlogEntry": gateway,
         "DeleteBlogEntry": gateway,
         "BatchGetBlogEntries": gateway,
         "ListAccountBlogEntries": gateway,

@@ -31,7 +31,8 @@ async def test_from_sign_up_to_a_friends_home(network: Network) -> None:
     home = await ken.http.get("/api/v1/timelines/home")
     assert [post["id"] for post in home.json()] == [entry.json()["id"], status["id"]]
     blog = home.json()[0]
-    assert blog["kodama"] == {"kind": "blog_entry", "title": "日記", "visibility": "friends"}
+    kodama = {"kind": "blog_entry", "title": "日記", "visibility": "friends", "comments_count": 0}
+    assert blog["kodama"] == kodama
     assert f'<a href="{network.url}/@hana/blog/{blog["id"]}"' in blog["content"]
     assert blog["url"] == f"{network.url}/@hana/blog/{blog['id']}"
 

@@ -121,10 +121,10 @@ def test_nothing_stands_on_home_that_may_not_be_seen() -> None:
 
 def test_an_answer_holds_the_newest_that_fit() -> None:
     largest = 200 * 4 + domain.MAX_TEXT_BYTES
-    headers = [EntryHeader(i, AUTHOR, Visibility.PUBLIC, largest) for i in (3, 1, *range(10, 30))]
+    headers = [EntryHeader(i, AUTHOR, Visibility.PUBLIC, 0, largest) for i in (3, 1, *range(10, 30))]
     fitting, omitted = split_answer(headers)
     assert len(fitting) == 15
     assert fitting + omitted == sorted((header.id for header in headers), reverse=True)
-    exact = [EntryHeader(2, AUTHOR, 1, MAX_ANSWER_BYTES), EntryHeader(1, AUTHOR, 1, 1)]
+    exact = [EntryHeader(2, AUTHOR, 1, 0, MAX_ANSWER_BYTES), EntryHeader(1, AUTHOR, 1, 0, 1)]
     assert split_answer(exact) == ([2], [1])
     assert split_answer([]) == ([], [])

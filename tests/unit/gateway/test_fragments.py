@@ -9,7 +9,8 @@ from kodama.account.v1 import account_pb2
 from kodama.media.v1 import media_pb2
 from kodama.status.v1 import status_pb2
 
-from services.gateway.fragments import ENTRY_BYTES, FragmentCache, Fragments
+from services.gateway.fragment_cache import FRAGMENT_BYTES, FragmentCache
+from services.gateway.fragments import Fragments
 from services.gateway.rendering import Counts, Renderer
 
 RENDERER = Renderer("https://kodama.example")
@@ -114,10 +115,10 @@ def test_the_cache_is_bounded_and_drops_what_was_used_longest_ago() -> None:
         made.append(number)
         return bytes(1000)
 
-    cache = FragmentCache(max_bytes=3 * (1000 + ENTRY_BYTES))
+    cache = FragmentCache(max_bytes=3 * (1000 + FRAGMENT_BYTES))
     for number in (1, 2, 3, 1, 4, 1, 2):
         cache.get((number,), lambda number=number: make(number))  # type: ignore[misc]  # bound now, on purpose
     assert made == [1, 2, 3, 4, 2]
-    assert cache.size <= 3 * (1000 + ENTRY_BYTES)
+    assert cache.size <= 3 * (1000 + FRAGMENT_BYTES)
     cache.get(("large",), lambda: bytes(10_000))
     assert cache.size == 0

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkodama/blog/v1/blog_entry.proto\x12\x0ekodama.blog.v1\"\xa0\x01\n\tBlogEntry\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12.\n\nvisibility\x18\x05 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07version\x18\x07 \x01(\x05*\x8f\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12!\n\x1dVISIBILITY_FRIENDS_OF_FRIENDS\x10\x02\x12\x16\n\x12VISIBILITY_FRIENDS\x10\x03\x12\x13\n\x0fVISIBILITY_SELF\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fkodama/blog/v1/blog_entry.proto\x12\x0ekodama.blog.v1\"\xce\x01\n\tBlogEntry\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\x12.\n\nvisibility\x18\x05 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x15\n\rcreated_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07version\x18\x07 \x01(\x05\x12\x14\n\x0c\x65\x64ited_at_ms\x18\x08 \x01(\x03\x12\x16\n\x0e\x63omments_count\x18\t \x01(\x05*\x8f\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12!\n\x1dVISIBILITY_FRIENDS_OF_FRIENDS\x10\x02\x12\x16\n\x12VISIBILITY_FRIENDS\x10\x03\x12\x13\n\x0fVISIBILITY_SELF\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.blog.v1.blog_entry_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VISIBILITY']._serialized_start=215
-  _globals['_VISIBILITY']._serialized_end=358
+  _globals['_VISIBILITY']._serialized_start=261
+  _globals['_VISIBILITY']._serialized_end=404
   _globals['_BLOGENTRY']._serialized_start=52
-  _globals['_BLOGENTRY']._serialized_end=212
+  _globals['_BLOGENTRY']._serialized_end=258
 # @@protoc_insertion_point(module_scope)

@@ -52,16 +52,22 @@ class BlogEntry(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    EDITED_AT_MS_FIELD_NUMBER: _builtins.int
+    COMMENTS_COUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     account_id: _builtins.int
     title: _builtins.str
     """At most 200 code points, one line."""
     text: _builtins.str
-    """Plain text, at most 50,000 code points."""
+    """CommonMark, at most 50,000 code points; as its author typed it, never HTML."""
     visibility: Global___Visibility.ValueType
     created_at_ms: _builtins.int
     version: _builtins.int
     """Grows with every change of the entry; the same version always looks the same."""
+    edited_at_ms: _builtins.int
+    """When title or text were changed last, Unix time in milliseconds; 0 where they never were."""
+    comments_count: _builtins.int
+    """How many comments there are; not part of the version."""
     def __init__(
         self,
         *,
@@ -72,10 +78,12 @@ class BlogEntry(_message.Message):
         visibility: Global___Visibility.ValueType = ...,
         created_at_ms: _builtins.int = ...,
         version: _builtins.int = ...,
+        edited_at_ms: _builtins.int = ...,
+        comments_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "id", b"id", "text", b"text", "title", b"title", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "comments_count", b"comments_count", "created_at_ms", b"created_at_ms", "edited_at_ms", b"edited_at_ms", "id", b"id", "text", b"text", "title", b"title", "version", b"version", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,6 +80,75 @@ class CreateBlogEntryResponse(_message.Message):
 Global___CreateBlogEntryResponse: _TypeAlias = CreateBlogEntryResponse  # noqa: Y015
 
 @_typing.final
+class UpdateBlogEntryRequest(_message.Message):
+    """UpdateBlogEntryRequest says what changes of an entry; what is missing stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BLOG_ENTRY_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    VISIBILITY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    blog_entry_id: _builtins.int
+    title: _builtins.str
+    text: _builtins.str
+    visibility: _blog_entry_pb2.Visibility.ValueType
+    """No wider than it is: public, friends of friends, friends, self. Unspecified leaves it."""
+    request_id: _builtins.str
+    """The client's Idempotency-Key, at most 255 bytes; empty means none. The same key of the same account within a day gets the
+    first answer, and nothing is done again.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        blog_entry_id: _builtins.int = ...,
+        title: _builtins.str | None = ...,
+        text: _builtins.str | None = ...,
+        visibility: _blog_entry_pb2.Visibility.ValueType = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "_title", b"_title", "text", b"text", "title", b"title"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_text", b"_text", "_title", b"_title", "account_id", b"account_id", "blog_entry_id", b"blog_entry_id", "request_id", b"request_id", "text", b"text", "title", b"title", "visibility", b"visibility"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__text: _TypeAlias = _typing.Literal["text"]  # noqa: Y015
+    _WhichOneofArgType__text: _TypeAlias = _typing.Literal["_text", b"_text"]  # noqa: Y015
+    _WhichOneofReturnType__title: _TypeAlias = _typing.Literal["title"]  # noqa: Y015
+    _WhichOneofArgType__title: _TypeAlias = _typing.Literal["_title", b"_title"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__text) -> _WhichOneofReturnType__text | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__title) -> _WhichOneofReturnType__title | None: ...
+
+Global___UpdateBlogEntryRequest: _TypeAlias = UpdateBlogEntryRequest  # noqa: Y015
+
+@_typing.final
+class UpdateBlogEntryResponse(_message.Message):
+    """UpdateBlogEntryResponse holds what the entry is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOG_ENTRY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def blog_entry(self) -> _blog_entry_pb2.BlogEntry: ...
+    def __init__(
+        self,
+        *,
+        blog_entry: _blog_entry_pb2.BlogEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blog_entry", b"blog_entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blog_entry", b"blog_entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateBlogEntryResponse: _TypeAlias = UpdateBlogEntryResponse  # noqa: Y015
+
+@_typing.final
 class DeleteBlogEntryRequest(_message.Message):
     """DeleteBlogEntryRequest names an entry and who wants it gone."""
 

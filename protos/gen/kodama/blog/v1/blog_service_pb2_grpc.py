@@ -40,6 +40,11 @@ class BlogServiceStub(object):
                 request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.CreateBlogEntryRequest.SerializeToString,
                 response_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.CreateBlogEntryResponse.FromString,
                 _registered_method=True)
+        self.UpdateBlogEntry = channel.unary_unary(
+                '/kodama.blog.v1.BlogService/UpdateBlogEntry',
+                request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.UpdateBlogEntryRequest.SerializeToString,
+                response_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.UpdateBlogEntryResponse.FromString,
+                _registered_method=True)
         self.DeleteBlogEntry = channel.unary_unary(
                 '/kodama.blog.v1.BlogService/DeleteBlogEntry',
                 request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.DeleteBlogEntryRequest.SerializeToString,
@@ -78,6 +83,14 @@ class BlogServiceServicer(object):
 
     def CreateBlogEntry(self, request, context):
         """CreateBlogEntry publishes an entry. INVALID_ARGUMENT names the field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBlogEntry(self, request, context):
+        """UpdateBlogEntry changes title and text of an own entry, and narrows who may see it. INVALID_ARGUMENT names the field,
+        NOT_FOUND for others' and unknown ones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,6 +146,11 @@ def add_BlogServiceServicer_to_server(servicer, server):
                     servicer.CreateBlogEntry,
                     request_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.CreateBlogEntryRequest.FromString,
                     response_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.CreateBlogEntryResponse.SerializeToString,
+            ),
+            'UpdateBlogEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBlogEntry,
+                    request_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.UpdateBlogEntryRequest.FromString,
+                    response_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.UpdateBlogEntryResponse.SerializeToString,
             ),
             'DeleteBlogEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteBlogEntry,
@@ -193,6 +211,33 @@ class BlogService(object):
             '/kodama.blog.v1.BlogService/CreateBlogEntry',
             kodama_dot_blog_dot_v1_dot_blog__service__pb2.CreateBlogEntryRequest.SerializeToString,
             kodama_dot_blog_dot_v1_dot_blog__service__pb2.CreateBlogEntryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBlogEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.blog.v1.BlogService/UpdateBlogEntry',
+            kodama_dot_blog_dot_v1_dot_blog__service__pb2.UpdateBlogEntryRequest.SerializeToString,
+            kodama_dot_blog_dot_v1_dot_blog__service__pb2.UpdateBlogEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class BlogServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BlogServiceAsyncStub: ...
     CreateBlogEntry: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.CreateBlogEntryRequest, _blog_service_pb2.CreateBlogEntryResponse]
     """CreateBlogEntry publishes an entry. INVALID_ARGUMENT names the field."""
+    UpdateBlogEntry: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.UpdateBlogEntryRequest, _blog_service_pb2.UpdateBlogEntryResponse]
+    """UpdateBlogEntry changes title and text of an own entry, and narrows who may see it. INVALID_ARGUMENT names the field,
+    NOT_FOUND for others' and unknown ones.
+    """
     DeleteBlogEntry: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.DeleteBlogEntryRequest, _blog_service_pb2.DeleteBlogEntryResponse]
     """DeleteBlogEntry deletes an own entry and returns it as it was. NOT_FOUND for others' and unknown ones."""
     BatchGetBlogEntries: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.BatchGetBlogEntriesRequest, _blog_service_pb2.BatchGetBlogEntriesResponse]
@@ -57,6 +61,10 @@ class BlogServiceAsyncStub(BlogServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateBlogEntry: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.CreateBlogEntryRequest, _blog_service_pb2.CreateBlogEntryResponse]  # type: ignore[assignment]
     """CreateBlogEntry publishes an entry. INVALID_ARGUMENT names the field."""
+    UpdateBlogEntry: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.UpdateBlogEntryRequest, _blog_service_pb2.UpdateBlogEntryResponse]  # type: ignore[assignment]
+    """UpdateBlogEntry changes title and text of an own entry, and narrows who may see it. INVALID_ARGUMENT names the field,
+    NOT_FOUND for others' and unknown ones.
+    """
     DeleteBlogEntry: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.DeleteBlogEntryRequest, _blog_service_pb2.DeleteBlogEntryResponse]  # type: ignore[assignment]
     """DeleteBlogEntry deletes an own entry and returns it as it was. NOT_FOUND for others' and unknown ones."""
     BatchGetBlogEntries: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.BatchGetBlogEntriesRequest, _blog_service_pb2.BatchGetBlogEntriesResponse]  # type: ignore[assignment]
@@ -82,6 +90,16 @@ class BlogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_blog_service_pb2.CreateBlogEntryResponse, _abc.Awaitable[_blog_service_pb2.CreateBlogEntryResponse]]:
         """CreateBlogEntry publishes an entry. INVALID_ARGUMENT names the field."""
+
+    @_abc_1.abstractmethod
+    def UpdateBlogEntry(
+        self,
+        request: _blog_service_pb2.UpdateBlogEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_blog_service_pb2.UpdateBlogEntryResponse, _abc.Awaitable[_blog_service_pb2.UpdateBlogEntryResponse]]:
+        """UpdateBlogEntry changes title and text of an own entry, and narrows who may see it. INVALID_ARGUMENT names the field,
+        NOT_FOUND for others' and unknown ones.
+        """
 
     @_abc_1.abstractmethod
     def DeleteBlogEntry(

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/timeline/v1/notification.proto\x12\x12kodama.timeline.v1\"\x89\x01\n\x0cNotification\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x32\n\x04type\x18\x02 \x01(\x0e\x32$.kodama.timeline.v1.NotificationType\x12\x0f\n\x07\x66rom_id\x18\x03 \x01(\x03\x12\x11\n\tstatus_id\x18\x04 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x05 \x01(\x03\"|\n\x06Marker\x12\x34\n\x08timeline\x18\x01 \x01(\x0e\x32\".kodama.timeline.v1.MarkedTimeline\x12\x14\n\x0clast_read_id\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x15\n\rupdated_at_ms\x18\x04 \x01(\x03*\xbd\x01\n\x10NotificationType\x12!\n\x1dNOTIFICATION_TYPE_UNSPECIFIED\x10\x00\x12$\n NOTIFICATION_TYPE_FRIEND_REQUEST\x10\x01\x12 \n\x1cNOTIFICATION_TYPE_FRIENDSHIP\x10\x02\x12\x1d\n\x19NOTIFICATION_TYPE_MENTION\x10\x03\x12\x1f\n\x1bNOTIFICATION_TYPE_FAVOURITE\x10\x04*n\n\x0eMarkedTimeline\x12\x1f\n\x1bMARKED_TIMELINE_UNSPECIFIED\x10\x00\x12\x18\n\x14MARKED_TIMELINE_HOME\x10\x01\x12!\n\x1dMARKED_TIMELINE_NOTIFICATIONS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/timeline/v1/notification.proto\x12\x12kodama.timeline.v1\"\x9d\x01\n\x0cNotification\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x32\n\x04type\x18\x02 \x01(\x0e\x32$.kodama.timeline.v1.NotificationType\x12\x0f\n\x07\x66rom_id\x18\x03 \x01(\x03\x12\x11\n\tstatus_id\x18\x04 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x05 \x01(\x03\x12\x12\n\ncomment_id\x18\x06 \x01(\x03\"|\n\x06Marker\x12\x34\n\x08timeline\x18\x01 \x01(\x0e\x32\".kodama.timeline.v1.MarkedTimeline\x12\x14\n\x0clast_read_id\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x15\n\rupdated_at_ms\x18\x04 \x01(\x03*\xdc\x01\n\x10NotificationType\x12!\n\x1dNOTIFICATION_TYPE_UNSPECIFIED\x10\x00\x12$\n NOTIFICATION_TYPE_FRIEND_REQUEST\x10\x01\x12 \n\x1cNOTIFICATION_TYPE_FRIENDSHIP\x10\x02\x12\x1d\n\x19NOTIFICATION_TYPE_MENTION\x10\x03\x12\x1f\n\x1bNOTIFICATION_TYPE_FAVOURITE\x10\x04\x12\x1d\n\x19NOTIFICATION_TYPE_COMMENT\x10\x05*n\n\x0eMarkedTimeline\x12\x1f\n\x1bMARKED_TIMELINE_UNSPECIFIED\x10\x00\x12\x18\n\x14MARKED_TIMELINE_HOME\x10\x01\x12!\n\x1dMARKED_TIMELINE_NOTIFICATIONS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.timeline.v1.notification_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NOTIFICATIONTYPE']._serialized_start=328
-  _globals['_NOTIFICATIONTYPE']._serialized_end=517
-  _globals['_MARKEDTIMELINE']._serialized_start=519
-  _globals['_MARKEDTIMELINE']._serialized_end=629
+  _globals['_NOTIFICATIONTYPE']._serialized_start=348
+  _globals['_NOTIFICATIONTYPE']._serialized_end=568
+  _globals['_MARKEDTIMELINE']._serialized_start=570
+  _globals['_MARKEDTIMELINE']._serialized_end=680
   _globals['_NOTIFICATION']._serialized_start=62
-  _globals['_NOTIFICATION']._serialized_end=199
-  _globals['_MARKER']._serialized_start=201
-  _globals['_MARKER']._serialized_end=325
+  _globals['_NOTIFICATION']._serialized_end=219
+  _globals['_MARKER']._serialized_start=221
+  _globals['_MARKER']._serialized_end=345
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,8 @@ class _NotificationTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Noti
     """Somebody has mentioned the member in a status, or replied to one."""
     NOTIFICATION_TYPE_FAVOURITE: _NotificationType.ValueType  # 4
     """Somebody has favourited a status of the member."""
+    NOTIFICATION_TYPE_COMMENT: _NotificationType.ValueType  # 5
+    """Somebody has commented on a blog entry of the member."""
 
 class NotificationType(_NotificationType, metaclass=_NotificationTypeEnumTypeWrapper):
     """NotificationType is what somebody has done that a member is told of."""
@@ -45,6 +47,8 @@ NOTIFICATION_TYPE_MENTION: NotificationType.ValueType  # 3
 """Somebody has mentioned the member in a status, or replied to one."""
 NOTIFICATION_TYPE_FAVOURITE: NotificationType.ValueType  # 4
 """Somebody has favourited a status of the member."""
+NOTIFICATION_TYPE_COMMENT: NotificationType.ValueType  # 5
+"""Somebody has commented on a blog entry of the member."""
 Global___NotificationType: _TypeAlias = NotificationType  # noqa: Y015
 
 class _MarkedTimeline:
@@ -76,14 +80,17 @@ class Notification(_message.Message):
     FROM_ID_FIELD_NUMBER: _builtins.int
     STATUS_ID_FIELD_NUMBER: _builtins.int
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    COMMENT_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Ordered by time."""
     type: Global___NotificationType.ValueType
     from_id: _builtins.int
     """Who did it."""
     status_id: _builtins.int
-    """The status that it is about; 0 with friendships."""
+    """The status that it is about; 0 with friendships and comments."""
     created_at_ms: _builtins.int
+    comment_id: _builtins.int
+    """The comment that it is about; 0 without one."""
     def __init__(
         self,
         *,
@@ -92,10 +99,11 @@ class Notification(_message.Message):
         from_id: _builtins.int = ...,
         status_id: _builtins.int = ...,
         created_at_ms: _builtins.int = ...,
+        comment_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "from_id", b"from_id", "id", b"id", "status_id", b"status_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment_id", b"comment_id", "created_at_ms", b"created_at_ms", "from_id", b"from_id", "id", b"id", "status_id", b"status_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
