@@ -32,8 +32,8 @@ class Contents:
     async def preview(self, text: str) -> str:
         """Return what a text will look like, as HTML; it is not kept."""
         if len(text) <= LONG_TEXT:
-            return self._markdown.html(text)
-        return await asyncio.to_thread(self._markdown.html, text)
+            return self._markdown.render(text)
+        return await asyncio.to_thread(self._markdown.render, text)
 
     def excerpt(self, entry: blog_entry_pb2.BlogEntry) -> str:
         """Return how an entry begins, as plain text in one line."""

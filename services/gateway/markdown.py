@@ -4,6 +4,7 @@ A line end is a line break, since people who write a diary mean one. A page has 
 the second level. An address is a link; a picture of this network is shown, any other is a link to it, so that reading tells nobody.
 """
 
+import html
 import re
 from collections.abc import Iterator, Sequence
 
@@ -23,7 +24,8 @@ LOWEST_HEADING = "h4"
 EXCERPT_SOURCE = 2000
 """So much of a text is looked at for how it begins."""
 
-_ADDRESS = re.compile(r"https?://[^/]", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[\w.-]+(?::[0-9]+)?(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
+"""Without a name before the host, which is only there to be taken for the host."""
 _PICTURE = re.compile(r"/media/[0-9]{1,19}/[\w-]+\.[a-z]+", re.ASCII)
 
 
@@ -36,7 +38,7 @@ class Markdown:
         self._parser.validateLink = self._is_link  # type: ignore[method-assign]  # the way that its documentation names
         self._parser.core.ruler.push("kodama", self._adapt)
 
-    def html(self, text: str) -> str:
+    def render(self, text: str) -> str:
         """Return a text as HTML with the tags and attributes of TAGS and ATTRIBUTES only."""
         return nh3.clean(
             self._parser.render(text),
@@ -58,7 +60,11 @@ class Markdown:
         return "\n".join(lines)
 
     def _is_link(self, url: str) -> bool:
-        return _ADDRESS.match(url) is not None or self._picture(url) is not None
+        """Tell whether an address may be a link or a picture: it is one that will not be cleaned away."""
+        if self._picture(url) is not None:
+            return True
+        link = f'<a href="{html.escape(url)}">'
+        return _ADDRESS.fullmatch(url) is not None and "href=" in nh3.clean(link, tags={"a"}, url_schemes=SCHEMES)
 
     def _picture(self, address: str) -> str | None:
         """Return the full address of a picture of this network; None for anything else."""
@@ -67,7 +73,7 @@ class Markdown:
 
     def _filter_attribute(self, tag: str, name: str, value: str) -> str | None:
         if (tag, name) == ("a", "href"):
-            return value if _ADDRESS.match(value) else None
+            return value if _ADDRESS.fullmatch(value) else None
         if (tag, name) == ("img", "src"):
             return self._picture(value)
         return value
@@ -84,10 +90,13 @@ class Markdown:
         depth = 0
         for token in tokens:
             depth += {"link_open": 1, "link_close": -1}.get(token.type, 0)
+            if token.type == "link_open":
+                address = str(token.attrGet("href") or "")
+                token.attrSet("href", self._picture(address) or address)
             if token.type == "image":
                 yield from self._image(token, is_linked=depth > 0)
             elif token.type == "text" and not depth:
-                yield from _linked(token.content)
+                yield from self._linked(token.content)
             else:
                 yield token
 
@@ -102,6 +111,20 @@ class Markdown:
         else:
             yield from _link(address, "".join(_words(token.children or ())) or address)
 
+    def _linked(self, text: str) -> Iterator[Token]:
+        """Return text with the addresses in it as links."""
+        end = 0
+        for match in URL.finditer(text):
+            address = self._parser.normalizeLink(match[0])
+            if not self._is_link(address):
+                continue
+            if match.start() > end:
+                yield _text(text[end : match.start()])
+            yield from _link(address, match[0])
+            end = match.end()
+        if end < len(text):
+            yield _text(text[end:])
+
 
 def _words(tokens: Sequence[Token]) -> Iterator[str]:
     """Return the words of inline tokens."""
@@ -112,18 +135,6 @@ def _words(tokens: Sequence[Token]) -> Iterator[str]:
             yield "\n"
         else:
             yield token.content
-
-
-def _linked(text: str) -> Iterator[Token]:
-    """Return text with the addresses in it as links."""
-    end = 0
-    for match in URL.finditer(text):
-        if match.start() > end:
-            yield _text(text[end : match.start()])
-        yield from _link(match[0], match[0])
-        end = match.end()
-    if end < len(text):
-        yield _text(text[end:])
 
 
 def _link(address: str, words: str) -> Iterator[Token]:

@@ -29,7 +29,9 @@ DESCRIPTION = (
     "and what the caller may not see answer alike."
 )
 
+NOT_MODIFIED = 304
 _SENTENCES: Mapping[int, str] = {
+    NOT_MODIFIED: "Nothing has changed since.",
     400: "The request cannot be read.",
     401: "The access token is missing, unknown or revoked.",
     403: "The token's scopes do not cover this, or the caller may not do it.",
@@ -62,6 +64,8 @@ _RETRY_AFTER = {"description": "Seconds to wait.", "schema": {"type": "integer",
 _FOUND_AT: Mapping[str, str] = {
     "Account": "/api/v1/accounts/{id}",
     "BlogEntry": "/api/v1/blogs/{id}",
+    "Comment": "/api/v1/blogs/comments/{id}",
+    "Draft": "/api/v1/blogs/drafts/{id}",
     "Relationship": "/api/v1/accounts/{id}",
     "Status": "/api/v1/statuses/{id}",
 }
@@ -263,7 +267,9 @@ def _responses(route: Route, schemas: Mapping[str, Schema]) -> Schema:
     for code in _error_codes(route):
         responses[str(code)] = {"$ref": f"#/components/responses/{_failure_name(route, code)}"}
     for code, kind in route.answers.items():
-        responses[str(code)] = _answer(route, _SENTENCES.get(code, route.summary), kind, schemas, is_good=code < 400)
+        responses[str(code)] = _answer(
+            route, _SENTENCES.get(code, route.summary), kind, schemas, is_good=code < 400, has_body=code != NOT_MODIFIED
+        )
     return responses
 
 
@@ -278,12 +284,14 @@ def _error_codes(route: Route) -> list[int]:
     return sorted(codes)
 
 
-def _answer(route: Route, words: str, kind: Any, schemas: Mapping[str, Schema], *, is_good: bool) -> Schema:
+def _answer(
+    route: Route, words: str, kind: Any, schemas: Mapping[str, Schema], *, is_good: bool, has_body: bool = True
+) -> Schema:
     answer: Schema = {"description": words, "headers": _headers(route, is_good=is_good)}
     if kind is not None:
         schema = schema_of(kind)
         answer["content"] = {"application/json": {"schema": schema, "example": example_of(schema, schemas)}}
-    elif route.media_type:
+    elif route.media_type and has_body:
         answer["content"] = {route.media_type: {"schema": {"type": "string"}}}
     return answer
 

@@ -175,6 +175,7 @@ ROWS: Mapping[str, Row] = {
     "GET /api/v1/blogs/{id}/comments": BLOG,
     "POST /api/v1/blogs/{id}/comments": Row(("blog",), body={"text": "well said"}),
     "DELETE /api/v1/blogs/comments/{id}": Row(("comment",)),
+    "GET /users/{handle}/blog.atom": OWN,
     # Pictures: no picture has the id that is asked for.
     "POST /api/v1/media": MISSING_FIELDS,
     "POST /api/v2/media": MISSING_FIELDS,

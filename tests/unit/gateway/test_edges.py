@@ -229,6 +229,7 @@ def test_every_row_of_the_table_says_what_it_is() -> None:
         "GET /api/v2/instance",
         "GET /api/v1/streaming/health",
         "GET /media/{id}/{name}",
+        "GET /users/{handle}/blog.atom",
         "POST /api/v1/apps",
         "GET /oauth/authorize",
         "POST /oauth/authorize",
