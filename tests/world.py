@@ -11,6 +11,8 @@ from kodama.account.v1 import account_service_pb2_grpc as account_grpc
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.blog.v1 import blog_service_pb2 as blog_pb
 from kodama.blog.v1 import blog_service_pb2_grpc as blog_grpc
+from kodama.blog.v1 import comment_service_pb2 as comment_pb
+from kodama.blog.v1 import comment_service_pb2_grpc as comment_grpc
 from kodama.page.v1.window_pb2 import Window
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.social_graph.v1 import social_graph_service_pb2 as graph_pb
@@ -56,6 +58,7 @@ class World:
         self.graph = graph_grpc.SocialGraphServiceStub(self._channels["social_graph"])
         self.statuses = status_grpc.StatusServiceStub(self._channels["status"])
         self.blogs = blog_grpc.BlogServiceStub(self._channels["blog"])
+        self.comments = comment_grpc.CommentServiceStub(self._channels["blog"])
         self.timelines = timeline_grpc.TimelineServiceStub(self._channels["timeline"])
 
     async def close(self) -> None:
@@ -139,6 +142,21 @@ class World:
         )
         answer = await call(self.blogs.CreateBlogEntry, request, self._gateway, timeout_seconds=SECONDS)
         return answer.blog_entry.id
+
+    async def comment(self, account_id: int, blog_entry_id: int, text: str = "感想") -> int:
+        """Comment on a blog entry; return the comment's id."""
+        request = comment_pb.CreateCommentRequest(account_id=account_id, blog_entry_id=blog_entry_id, text=text)
+        answer = await call(self.comments.CreateComment, request, self._gateway, timeout_seconds=SECONDS)
+        return answer.comment.id
+
+    async def narrow_entry(self, account_id: int, blog_entry_id: int, visibility: int) -> None:
+        """Narrow who may see a blog entry."""
+        request = blog_pb.UpdateBlogEntryRequest(
+            account_id=account_id,
+            blog_entry_id=blog_entry_id,
+            visibility=blog_entry_pb2.Visibility.ValueType(visibility),
+        )
+        await call(self.blogs.UpdateBlogEntry, request, self._gateway, timeout_seconds=SECONDS)
 
     async def delete(self, account_id: int, status_id: int) -> None:
         """Delete a status."""

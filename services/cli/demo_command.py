@@ -13,12 +13,14 @@ from google.protobuf.message import Message
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.blog.v1 import blog_service_pb2 as blog_pb
+from kodama.blog.v1 import comment_service_pb2 as comment_pb
+from kodama.blog.v1.blog_entry_pb2 import BlogEntry
 from kodama.status.v1 import status_service_pb2 as status_pb
 from kodama.status.v1.status_pb2 import Status
 
 from chassis.rpc import call
 from chassis.settings import Settings
-from services.cli.demo_texts import entry_text, reply_text, status_text
+from services.cli.demo_texts import comment_text, entry_text, reply_text, status_text
 from services.cli.importing import form_friendships
 from services.cli.network import Network, open_network
 from services.cli.terminal import console, on_network, progress_bars
@@ -30,6 +32,7 @@ STATUSES = 900
 REPLIES = 240
 FAVOURITES = 900
 ENTRIES = 90
+COMMENTS = 180
 AT_A_TIME = 16
 CALL_SECONDS = 20
 
@@ -80,7 +83,7 @@ async def _fill(network: Network) -> None:
             [_status(network, chance, people, ids, number) for number in range(STATUSES)],
             lambda done: progress("statuses", done, STATUSES),
         )
-        await _in_turns(
+        written = await _in_turns(
             [_entry(network, chance, people, ids, number) for number in range(ENTRIES)],
             lambda done: progress("blog entries", done, ENTRIES),
         )
@@ -94,14 +97,19 @@ async def _fill(network: Network) -> None:
             [circle.favourite(statuses, number) for number in range(FAVOURITES)],
             lambda done: progress("favourites", done, FAVOURITES),
         )
+        entries = [answer.blog_entry for answer in written]
+        await _in_turns(
+            [circle.comment(entries, number) for number in range(COMMENTS)],
+            lambda done: progress("comments", done, COMMENTS),
+        )
     console.print(
         f"{len(people)} demo members with {len(friendships):,} friendships, {STATUSES} statuses with {REPLIES} replies, and"
-        f" {ENTRIES} blog entries."
+        f" {ENTRIES} blog entries with {COMMENTS} comments."
     )
 
 
 class Circle:
-    """What friends do with each other's statuses."""
+    """What friends do with each other's statuses and blog entries."""
 
     def __init__(
         self,
@@ -121,7 +129,8 @@ class Circle:
 
     def reply(self, statuses: Sequence[Status], number: int) -> Callable[[], Awaitable[object]]:
         """Let a friend of its author answer a status."""
-        status, friend = self._choose(statuses)
+        status = self._chance.choice(statuses)
+        friend = self._friend_of(status.account_id)
         request = status_pb.CreateStatusRequest(
             account_id=friend,
             text=reply_text(self._chance, self._people[friend].locale, self._people[status.account_id].handle),
@@ -132,15 +141,26 @@ class Circle:
 
     def favourite(self, statuses: Sequence[Status], number: int) -> Callable[[], Awaitable[object]]:
         """Let a friend of its author favour a status."""
-        status, friend = self._choose(statuses)
+        status = self._chance.choice(statuses)
         request = status_pb.FavouriteStatusRequest(
-            account_id=friend, status_id=status.id, request_id=f"demo-favourite-{number}"
+            account_id=self._friend_of(status.account_id), status_id=status.id, request_id=f"demo-favourite-{number}"
         )
         return lambda: self._ask(self._network.statuses.FavouriteStatus, request)
 
-    def _choose(self, statuses: Sequence[Status]) -> tuple[Status, int]:
-        status = self._chance.choice(statuses)
-        return status, self._chance.choice(self._friends[status.account_id])
+    def comment(self, entries: Sequence[BlogEntry], number: int) -> Callable[[], Awaitable[object]]:
+        """Let a friend of its author comment on a blog entry."""
+        entry = self._chance.choice(entries)
+        friend = self._friend_of(entry.account_id)
+        request = comment_pb.CreateCommentRequest(
+            account_id=friend,
+            blog_entry_id=entry.id,
+            text=comment_text(self._chance, self._people[friend].locale),
+            request_id=f"demo-comment-{number}",
+        )
+        return lambda: self._ask(self._network.comments.CreateComment, request)
+
+    def _friend_of(self, account_id: int) -> int:
+        return self._chance.choice(self._friends[account_id])
 
     async def _ask(self, method: Callable[..., Awaitable[Message]], request: Message) -> Message:
         return await call(method, request, self._network.signer, timeout_seconds=CALL_SECONDS)
@@ -161,7 +181,7 @@ def _status(
 
 def _entry(
     network: Network, chance: random.Random, people: Sequence[Person], ids: Sequence[int], number: int
-) -> Callable[[], Awaitable[object]]:
+) -> Callable[[], Awaitable[blog_pb.CreateBlogEntryResponse]]:
     author = chance.randrange(len(people))
     entry = entry_text(chance, people[author].locale)
     visibility = chance.choice((blog_entry_pb2.VISIBILITY_PUBLIC, blog_entry_pb2.VISIBILITY_FRIENDS))

@@ -15,12 +15,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Texts(msgspec.Struct, frozen=True):
-    """All texts: by community and language, by language for anybody, blog entries and replies by language."""
+    """All texts: by community and language, by language for anybody, blog entries, replies and comments by language."""
 
     statuses: dict[str, dict[str, list[str]]]
     anybody: dict[str, list[str]]
     entries: dict[str, list[Entry]]
     replies: dict[str, list[str]]
+    comments: dict[str, list[str]]
 
 
 @cache
@@ -45,3 +46,8 @@ def reply_text(chance: random.Random, locale: str, handle: str) -> str:
 def entry_text(chance: random.Random, locale: str) -> Entry:
     """Return a blog entry."""
     return chance.choice(load_texts().entries[locale])
+
+
+def comment_text(chance: random.Random, locale: str) -> str:
+    """Return what a friend might say below a blog entry."""
+    return chance.choice(load_texts().comments[locale])

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from kodama.account.v1 import account_service_pb2_grpc, oauth_service_pb2_grpc
-from kodama.blog.v1 import blog_service_pb2_grpc
+from kodama.blog.v1 import blog_service_pb2_grpc, comment_service_pb2_grpc
 from kodama.ledger.v1 import ledger_service_pb2_grpc
 from kodama.social_graph.v1 import social_graph_service_pb2_grpc, suggestion_service_pb2_grpc
 from kodama.status.v1 import status_service_pb2_grpc
@@ -52,6 +52,7 @@ class Network:
     statuses: "status_service_pb2_grpc.StatusServiceAsyncStub"
     timelines: "timeline_service_pb2_grpc.TimelineServiceAsyncStub"
     blogs: "blog_service_pb2_grpc.BlogServiceAsyncStub"
+    comments: "comment_service_pb2_grpc.CommentServiceAsyncStub"
     ledgers: "dict[str, ledger_service_pb2_grpc.LedgerServiceAsyncStub]"
     signer: Signer
 
@@ -73,6 +74,7 @@ async def open_network(settings: Settings) -> AsyncIterator[Network]:
             status_service_pb2_grpc.StatusServiceStub(channels["status"]),
             timeline_service_pb2_grpc.TimelineServiceStub(channels["timeline"]),
             blog_service_pb2_grpc.BlogServiceStub(channels["blog"]),
+            comment_service_pb2_grpc.CommentServiceStub(channels["blog"]),
             {
                 producer: ledger_service_pb2_grpc.LedgerServiceStub(channels[producer])
                 for producer in topology.PRODUCERS

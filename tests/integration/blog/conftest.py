@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import psycopg
 import pytest
-from kodama.blog.v1 import blog_service_pb2_grpc
+from kodama.blog.v1 import blog_service_pb2_grpc, comment_service_pb2_grpc, draft_service_pb2_grpc
 from kodama.social_graph.v1 import social_graph_pb2, social_graph_service_pb2_grpc
 from kodama.social_graph.v1 import social_graph_service_pb2 as graph_pb
 
@@ -68,10 +68,16 @@ class Blog:
 
     settings: Settings
     stub: "blog_service_pb2_grpc.BlogServiceAsyncStub"
+    drafts: "draft_service_pb2_grpc.DraftServiceAsyncStub"
+    comments: "comment_service_pb2_grpc.CommentServiceAsyncStub"
 
     async def ask(self, method: Callable[..., Awaitable[Any]], request: Any, role: str = caller.GATEWAY) -> Any:
         signer = caller.Signer(role, self.settings.derive("rpc"))
         return await call(method, request, signer, timeout_seconds=10)
+
+    def work(self) -> list[tuple[str, dict[str, int]]]:
+        """Return task and payload of what the ledger holds, in order."""
+        return [tuple(row) for row in self.query("SELECT task, payload FROM ledger ORDER BY id")]
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.settings.service_database_url("blog"), autocommit=True) as conn:
@@ -84,7 +90,12 @@ async def blog(settings: Settings, running: Running) -> AsyncIterator[Blog]:
     """The service alone: nobody answers for social_graph."""
     async with running("blog"):
         channel = open_channel(settings.address("blog"), "kodama.blog.v1.BlogService")
-        yield Blog(settings, blog_service_pb2_grpc.BlogServiceStub(channel))
+        yield Blog(
+            settings,
+            blog_service_pb2_grpc.BlogServiceStub(channel),
+            draft_service_pb2_grpc.DraftServiceStub(channel),
+            comment_service_pb2_grpc.CommentServiceStub(channel),
+        )
         await channel.close()
 
 

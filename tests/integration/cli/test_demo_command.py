@@ -10,7 +10,7 @@ from tests.world import open_world
 
 
 async def test_a_demo_is_made_once(settings: Settings, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {"STATUSES": 30, "REPLIES": 12, "FAVOURITES": 40, "ENTRIES": 4}
+    sizes = {"STATUSES": 30, "REPLIES": 12, "FAVOURITES": 40, "ENTRIES": 4, "COMMENTS": 9}
     for name, size in sizes.items():
         monkeypatch.setattr(demo_command, name, size)
     async with running("account", "social_graph", "status", "blog"), open_network(settings) as network:
@@ -22,4 +22,4 @@ async def test_a_demo_is_made_once(settings: Settings, running: Running, monkeyp
         )
         assert (statuses, replies, counted) == (42, 12, 12)
         assert 0 < int(str(favourites)) <= 40
-        assert world.query("SELECT count(*) FROM blog.blog_entries") == [(4,)]
+        assert world.query("SELECT count(*), sum(comments_count) FROM blog.blog_entries") == [(4, 9)]

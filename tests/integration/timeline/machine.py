@@ -172,7 +172,8 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.written)
     def withdraw(self, number: int) -> None:
         """Keep a blog entry to oneself from now on that friends could read until now."""
-        self.scene.withdraw_blog_entry(*self.written[number % len(self.written)])
+        author_id, entry_id = self.written[number % len(self.written)]
+        self.stage.run(self.world.narrow_entry(author_id, entry_id, 4))
 
     @rule(number=which)
     @precondition(lambda self: self.posted)

@@ -141,14 +141,6 @@ class Scene:
         [(visibility,)] = self.world.query("SELECT visibility FROM status.statuses WHERE id = %s", status_id)
         return int(str(visibility))
 
-    def withdraw_blog_entry(self, account_id: int, entry_id: int) -> None:
-        """Have only its author see a blog entry from now on."""
-        self.world.query(
-            "UPDATE blog.blog_entries SET visibility = 4, version = version + 1 WHERE account_id = %s AND id = %s RETURNING 1",
-            account_id,
-            entry_id,
-        )
-
     def begin_slow_post(self, author_id: int) -> None:
         """Insert a status and its work, as the status service does, and do not commit yet."""
         self._slow.execute("SET LOCAL search_path = status")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from kodama.blog.v1 import comment_service_pb2 as comment_pb
 from kodama.page.v1.window_pb2 import Window
 from kodama.status.v1 import status_service_pb2 as status_pb
 from kodama.timeline.v1 import notification_pb2 as note
@@ -68,6 +69,11 @@ class Inbox:
         """Let somebody take it back."""
         request = status_pb.UnfavouriteStatusRequest(account_id=from_id, status_id=status_id)
         await call(self.world.statuses.UnfavouriteStatus, request, self._signer, timeout_seconds=10)
+
+    async def delete_comment(self, account_id: int, comment_id: int) -> None:
+        """Let somebody take back what they said."""
+        request = comment_pb.DeleteCommentRequest(account_id=account_id, comment_id=comment_id)
+        await call(self.world.comments.DeleteComment, request, self._signer, timeout_seconds=10)
 
     async def hint(self, account_id: int, from_id: int, status_id: int) -> None:
         """Let the worker hear that somebody has done something with a status."""
@@ -271,3 +277,38 @@ async def test_one_statement_tells_many_members(inbox: Inbox) -> None:
         told = await notification_store.insert_notifications(conn, new)
         assert sorted(told) == members
         assert await notification_store.insert_notifications(conn, new) == {}
+
+
+async def test_an_author_is_told_of_each_comment_that_stands(inbox: Inbox) -> None:
+    ann, bob = await inbox.world.members(2)
+    entry = await inbox.world.write(ann, visibility=1)
+    comments = [await inbox.world.comment(bob, entry, text) for text in ("一", "二")]
+    await inbox.world.comment(ann, entry)
+    for _ in range(2):  # a message that comes twice tells nothing new
+        for work in inbox.world.open_work():
+            await inbox.world.do(work)
+    await inbox.world.drain()
+    found = await inbox.notifications(ann)
+    assert [(one.type, one.from_id, one.status_id, one.comment_id) for one in found] == [
+        (note.NOTIFICATION_TYPE_COMMENT, bob, 0, comment) for comment in reversed(comments)
+    ]
+    assert await inbox.told(bob) == []
+    assert len(await inbox.told(ann, types=[note.NOTIFICATION_TYPE_COMMENT])) == 2
+    assert await inbox.told(ann, types=[note.NOTIFICATION_TYPE_MENTION]) == []
+    await inbox.delete_comment(bob, comments[0])
+    assert [one.comment_id for one in await inbox.notifications(ann)] == comments[1:]
+    await inbox.world.block(bob, ann)
+    assert (await inbox.told(ann), await inbox.unread(ann)) == ([], 0)
+
+
+async def test_what_is_taken_back_or_said_elsewhere_is_never_told(inbox: Inbox) -> None:
+    ann, bob, eve = await inbox.world.members(3)
+    entry, of_eve = await inbox.world.write(ann, visibility=1), await inbox.world.write(eve, visibility=1)
+    gone, elsewhere = await inbox.world.comment(bob, entry), await inbox.world.comment(bob, of_eve)
+    await inbox.delete_comment(bob, gone)
+    await inbox.world.drain()
+    assert await inbox.told(ann) == []
+    for comment_id, from_id in ((elsewhere, bob), (elsewhere, eve), (gone, bob), (17, bob)):
+        await inbox.world.use_cases.notifying.notify([Cause(ann, from_id, comment_id=comment_id)])
+    assert await inbox.told(ann) == []
+    assert len(await inbox.told(eve)) == 1

@@ -5,8 +5,10 @@ import random
 import networkx as nx
 
 from services.account.domain import is_handle
+from services.blog.domain import check_comment, check_title
+from services.blog.domain import check_text as check_entry_text
 from services.cli.demo_people import COMMUNITIES, make_people
-from services.cli.demo_texts import entry_text, load_texts, reply_text, status_text
+from services.cli.demo_texts import comment_text, entry_text, load_texts, reply_text, status_text
 from services.status.domain import check_text
 
 
@@ -40,4 +42,9 @@ def test_every_text_can_be_posted() -> None:
     for locale in ("ja", "en"):
         for text in texts.replies[locale]:
             assert check_text(f"@{'a' * 30} {text}")
+        for text in texts.comments[locale]:
+            assert check_comment(text) == text
+        for entry in texts.entries[locale]:
+            assert (check_title(entry.title), check_entry_text(entry.text)) == (entry.title, entry.text)
     assert reply_text(chance, "ja", "sakura")
+    assert comment_text(chance, "ja")
