@@ -1,8 +1,9 @@
 """The ledger of work: a transactional outbox with receipts, one per producing schema.
 
 A change inserts one row per task that it causes, in its own statement or transaction (`append`, or as part of a larger statement
-with the parameters of `topology.tasks_of`). The relay publishes due rows; when a task has committed its effect, its rows are
-deleted. What is undelivered, how late it is and what failed are queries on this table.
+with the parameters of `topology.tasks_of`). Changes that are made together may share a row, whose payload is then an array with an
+object for each. The relay publishes due rows; when a task has committed its effect, its rows are deleted. What is undelivered, how
+late it is and what failed are queries on this table.
 """
 
 import asyncio
@@ -23,6 +24,14 @@ CHANNEL = "kodama_ledger"
 MAX_PAUSE_SECONDS = 60
 TRANSIENT_PAUSE_SECONDS = 5
 BELL_INTERVAL_SECONDS = 0.005
+MAX_SHARING = 100
+"""So many changes share a row at most; the table's definition says the same."""
+
+Payload = dict[str, int]
+Payloads = Payload | list[Payload]
+"""What is in a row: an object, or an array of them where it stands for several changes."""
+ClaimedRow = tuple[int, str, Payloads, int]
+"""(id, task, payload, attempts)"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class WorkRow:
 
     id: int
     task: str
-    payload: dict[str, int]
+    payload: Payloads
     created_at: datetime
     attempts: int
     last_error: str
@@ -39,12 +48,20 @@ class WorkRow:
 
 @dataclass(frozen=True)
 class TaskLag:
-    """How much of one task is open, how much dead, and the age of the oldest open row in milliseconds."""
+    """How much of one task is open, how much dead, and the age of the oldest open row in milliseconds.
+
+    A row that several changes share counts for each of them.
+    """
 
     task: str
     open_rows: int
     dead_rows: int
     oldest_age_ms: int
+
+
+def payloads_of(payload: Payloads) -> list[Payload]:
+    """Return what is in a row as a list, however many changes it stands for."""
+    return payload if isinstance(payload, list) else [payload]
 
 
 async def append(
@@ -99,7 +116,7 @@ async def complete(conn: Connection, row_ids: Sequence[int]) -> list[Delivery]:
     """Delete rows whose effect is committed; return how long each took that was there."""
     async with conn.cursor(row_factory=class_row(Delivery)) as cursor:
         await cursor.execute(
-            "DELETE FROM ledger WHERE id = ANY(%s) RETURNING task, queue,"
+            "DELETE FROM ledger WHERE id = ANY(%s) RETURNING task, queue, payload_count AS changes,"
             " extract(epoch FROM published_at - created_at)::float8 AS relayed_seconds,"
             " extract(epoch FROM clock_timestamp() - created_at)::float8 AS delivered_seconds",
             (list(row_ids),),
@@ -130,12 +147,21 @@ async def record_failure(conn: Connection, row_ids: Sequence[int], error: str, *
 
 
 async def list_open(conn: Connection, tasks: Sequence[str], limit: int) -> list[WorkRow]:
-    """Return the oldest rows of these tasks that are not known to be done, dead ones too: nobody did them."""
+    """Return the oldest rows of these tasks that are not known to be done, dead ones too: nobody did them.
+
+    As many as it takes for `limit` changes, which may share rows.
+    """
     async with conn.cursor(row_factory=class_row(WorkRow)) as cursor:
         await cursor.execute(
-            "SELECT id, task, payload, created_at, attempts, last_error FROM ledger"
-            " WHERE task = ANY(%s) ORDER BY id LIMIT %s",
-            (list(tasks), limit),
+            """
+            SELECT id, task, payload, created_at, attempts, last_error
+            FROM (
+                SELECT *, sum(payload_count) OVER (ORDER BY id) AS changes
+                FROM (SELECT * FROM ledger WHERE task = ANY(%(tasks)s) ORDER BY id LIMIT %(limit)s) AS oldest
+            ) AS counted
+            WHERE changes - payload_count < %(limit)s ORDER BY id
+            """,
+            {"tasks": list(tasks), "limit": limit},
         )
         return await cursor.fetchall()
 
@@ -170,8 +196,8 @@ async def lag(conn: Connection) -> list[TaskLag]:
     """Return the state of each task that has rows."""
     async with conn.cursor(row_factory=class_row(TaskLag)) as cursor:
         await cursor.execute(
-            "SELECT task, count(*) FILTER (WHERE dead_at IS NULL) AS open_rows,"
-            " count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead_rows,"
+            "SELECT task, coalesce(sum(payload_count) FILTER (WHERE dead_at IS NULL), 0) AS open_rows,"
+            " coalesce(sum(payload_count) FILTER (WHERE dead_at IS NOT NULL), 0) AS dead_rows,"
             " coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE dead_at IS NULL)) * 1000, 0)"
             "::bigint AS oldest_age_ms"
             " FROM ledger GROUP BY task ORDER BY task"
@@ -214,10 +240,8 @@ class Bell:
             await asyncio.sleep(BELL_INTERVAL_SECONDS)
 
 
-def claim_due(
-    conn: psycopg.Connection, *, limit: int, max_attempts: int
-) -> tuple[list[tuple[int, str, dict[str, int], int]], int]:
-    """Lock due rows for the relay until its transaction ends: (id, task, payload, attempts) each, and how many died.
+def claim_due(conn: psycopg.Connection, *, limit: int, max_attempts: int) -> tuple[list[ClaimedRow], int]:
+    """Lock due rows for the relay until its transaction ends; return them, and how many died.
 
     There is no id cursor: ids commit out of order, and a row that commits late must not be passed over.
     """
@@ -233,6 +257,20 @@ def claim_due(
         (max_attempts, limit),
     ).fetchall()
     return rows, dead
+
+
+def split(conn: psycopg.Connection, row_ids: Sequence[int]) -> list[ClaimedRow]:
+    """Give each of the changes that share these rows a row of its own, in the relay's transaction; return the new rows."""
+    return conn.execute(
+        """
+        WITH shared AS (DELETE FROM ledger WHERE id = ANY(%s) RETURNING *)
+        INSERT INTO ledger (task, queue, payload, created_at, due_at, published_at, attempts, last_error)
+        SELECT task, queue, change, created_at, due_at, published_at, attempts, last_error
+        FROM shared, jsonb_array_elements(payload) AS change
+        RETURNING id, task, payload, attempts
+        """,
+        (list(row_ids),),
+    ).fetchall()
 
 
 def mark_published(conn: psycopg.Connection, row_ids: Sequence[int], *, lease_seconds: int) -> None:

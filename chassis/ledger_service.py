@@ -46,7 +46,10 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         limit = _bounded("limit", request.limit, default=1000, maximum=5000)
         async with connection(self._pool) as conn:
             rows = await ledger.list_open(conn, list(request.tasks), limit + 1)
-        return pb.ListOpenWorkResponse(rows=[_to_proto(row) for row in rows[:limit]], has_more=len(rows) > limit)
+        has_more = sum(len(ledger.payloads_of(row.payload)) for row in rows) > limit
+        return pb.ListOpenWorkResponse(
+            rows=[_to_proto(row) for row in rows[: -1 if has_more else None]], has_more=has_more
+        )
 
     async def GetLag(self, request: pb.GetLagRequest, context: Context) -> pb.GetLagResponse:
         """Tell how late each task is, and how long the last rows took."""

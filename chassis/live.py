@@ -9,8 +9,10 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final, Literal
 
 import kombu
@@ -23,7 +25,8 @@ log = structlog.get_logger(__name__)
 
 EXCHANGE = kombu.Exchange("kodama.live", type="topic", durable=True)
 SHARDS: Final = 16
-MAX_WAITING_MESSAGES = 1000
+MAX_WAITING = 100
+"""Pieces of work that are to be told of."""
 MAX_QUEUE_LENGTH = 10_000
 LOOK_SECONDS = 0.1
 HEARTBEAT_SECONDS = 10
@@ -34,7 +37,8 @@ CLOSE_SECONDS = 2.0
 Kind = Literal["post", "edit", "delete", "notification"]
 
 
-class Item(msgspec.Struct, array_like=True, frozen=True):
+@dataclass(frozen=True)
+class Item:
     """One thing that has happened, and whom it concerns of the message's shard."""
 
     id: int
@@ -44,10 +48,21 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What one piece of work has done to the members of one shard."""
+    """What one piece of work has done to the members of one shard: flat, since a batch of posts has tens of thousands of recipients."""
 
     kind: Kind
-    items: list[Item]
+    ids: list[int]
+    """Of posts, or of notifications."""
+    counts: list[int]
+    """How many recipients each has."""
+    recipients: list[int]
+    """Account ids: those of the first id, then those of the second, and so on."""
+
+    def items(self) -> Iterator[Item]:
+        """Return what has happened, one by one."""
+        ends = accumulate(self.counts)
+        for an_id, count, end in zip(self.ids, self.counts, ends, strict=False):
+            yield Item(an_id, self.recipients[end - count : end])
 
 
 def shard_of(account_id: Any) -> Any:
@@ -61,19 +76,19 @@ def routing_key(shard: int) -> str:
 
 
 class LivePublisher:
-    """Publishes messages from a thread of its own, so that no task waits or fails; with a thousand messages waiting, more are dropped."""
+    """Publishes messages from a thread of its own, so that no task waits or fails; what too many wait before is dropped."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._waiting: queue.Queue[tuple[int, bytes] | None] = queue.Queue(MAX_WAITING_MESSAGES)
+        self._waiting: queue.Queue[Sequence[tuple[int, Message]] | None] = queue.Queue(MAX_WAITING)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-publisher", daemon=True)
         self._thread.start()
 
-    def publish(self, shard: int, message: Message) -> None:
-        """Have a message published soon, or never."""
+    def publish(self, messages: Sequence[tuple[int, Message]]) -> None:
+        """Have the messages of one piece of work, (shard, message) each, published soon, or never."""
         with suppress(queue.Full):
-            self._waiting.put_nowait((shard, msgspec.json.encode(message)))
+            self._waiting.put_nowait(messages)
 
     def close(self) -> None:
         """Publish what waits, as far as that takes no longer than two seconds."""
@@ -97,9 +112,8 @@ class LivePublisher:
 
     def _publish_on(self, connection: kombu.Connection) -> None:
         """Publish until told to close."""
-        channel = connection.channel()
+        channel: Any = connection.channel()
         EXCHANGE.bind(channel).declare()
-        producer = kombu.Producer(channel, exchange=EXCHANGE, auto_declare=False)
         while True:
             try:
                 waiting = self._waiting.get(timeout=HEARTBEAT_SECONDS / 4)
@@ -108,15 +122,14 @@ class LivePublisher:
                 continue
             if waiting is None:
                 return
-            shard, body = waiting
-            producer.publish(
-                body,
-                routing_key=routing_key(shard),
-                delivery_mode=1,
-                content_type="application/json",
-                content_encoding="utf-8",
-                retry=False,
-            )
+            for shard, message in waiting:
+                prepared = channel.prepare_message(
+                    msgspec.json.encode(message),
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                    properties={"delivery_mode": 1},
+                )
+                channel.basic_publish(prepared, exchange=EXCHANGE.name, routing_key=routing_key(shard))
 
 
 class LiveListener:

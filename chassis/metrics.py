@@ -6,6 +6,7 @@ How fresh things are is measured on the ledger's own rows, when they go: with on
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from prometheus_client import Histogram, start_http_server
 
@@ -41,11 +42,13 @@ class Delivery:
     relayed_seconds: float | None
     """None where it was never published: somebody else did the work."""
     delivered_seconds: float
+    changes: int = 1
+    """That shared it, each of which counts."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long the rows of a task took, of the last thousand that this process has seen go; milliseconds."""
+    """How long the changes that cause a task took, of the last thousand that this process has seen go; milliseconds."""
 
     task: str
     queue: str
@@ -65,14 +68,19 @@ class Freshness:
     def note(self, deliveries: Sequence[Delivery]) -> None:
         """Count rows that have gone."""
         for one in deliveries:
-            self._recent[one.task, one.queue].append(one)
-            task_delivered.labels(one.queue, one.task).observe(one.delivered_seconds)
+            self._recent[one.task, one.queue].extend(repeat(one, one.changes))
+            _observe(task_delivered.labels(one.queue, one.task), one.delivered_seconds, one.changes)
             if one.relayed_seconds is not None:
-                ledger_relayed.labels(one.queue, one.task).observe(one.relayed_seconds)
+                _observe(ledger_relayed.labels(one.queue, one.task), one.relayed_seconds, one.changes)
 
     def paces(self) -> list[Pace]:
         """Return the pace of each task of which a row has gone."""
         return [_pace(task, queue, list(some)) for (task, queue), some in sorted(self._recent.items())]
+
+
+def _observe(histogram: Histogram, seconds: float, times: int) -> None:
+    for _ in range(times):
+        histogram.observe(seconds)
 
 
 def _pace(task: str, queue: str, deliveries: Sequence[Delivery]) -> Pace:

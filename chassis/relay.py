@@ -6,7 +6,6 @@ dies leaves its rows due. A row may be published twice; it is never lost.
 
 import random
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -17,18 +16,18 @@ from psycopg import sql
 
 from chassis import ledger, topology
 from chassis.database import KEEPALIVES
+from chassis.ledger import ClaimedRow, payloads_of
 from chassis.publisher import Message, Publisher, PublishError, open_publisher
 from chassis.settings import Settings
 from chassis.task_app import make_task_app
 
 log = structlog.get_logger(__name__)
 
-CLAIM_LIMIT = 2000
+CLAIM_LIMIT = 500
+"""Rows in one pass, each of which may stand for up to a hundred changes."""
 POLL_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 5.0
 FAILURES_BEFORE_ALONE = 2
-
-Row = tuple[int, str, dict[str, int], int]
 
 
 class Relay:
@@ -72,7 +71,7 @@ class Relay:
 def relay_due(
     conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
 ) -> int:
-    """Publish what is due now, at most 2,000 rows, and return how many rows it were.
+    """Publish what is due now, at most CLAIM_LIMIT rows, and return how many rows it were.
 
     Raises PublishError and psycopg.Error; then nothing is marked, and what reached the broker will come twice.
     """
@@ -80,38 +79,53 @@ def relay_due(
         rows, dead = ledger.claim_due(conn, limit=CLAIM_LIMIT, max_attempts=settings.relay_max_attempts)
         if dead:
             log.error("work given up", producer=producer, rows=dead, attempts=settings.relay_max_attempts)
+        rows = _split_failing(conn, rows)
         if rows:
             publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
             ledger.mark_published(conn, [row[0] for row in rows], lease_seconds=settings.relay_lease_seconds)
     return len(rows)
 
 
-def make_batches(rows: Sequence[Row]) -> list[list[Row]]:
+def _split_failing(conn: psycopg.Connection, rows: Sequence[ClaimedRow]) -> list[ClaimedRow]:
+    """Give changes that share a row which has failed before a row each: the one that fails takes no others with it."""
+    failing = [row[0] for row in rows if row[3] >= FAILURES_BEFORE_ALONE and len(payloads_of(row[2])) > 1]
+    if not failing:
+        return list(rows)
+    return [row for row in rows if row[0] not in failing] + ledger.split(conn, failing)
+
+
+def make_batches(rows: Sequence[ClaimedRow]) -> list[list[ClaimedRow]]:
     """Group rows of one task into micro-batches, in order. Rows that have failed before travel alone, so that one that always
     fails takes no others with it."""
-    batches: list[list[Row]] = []
-    open_batches: dict[str, list[Row]] = defaultdict(list)
+    batches: list[list[ClaimedRow]] = []
+    open_batches: dict[str, list[ClaimedRow]] = {}
+    room: dict[str, int] = {}
     for row in rows:
-        _, task, _, attempts = row
+        _, task, payload, attempts = row
         if attempts >= FAILURES_BEFORE_ALONE:
             batches.append([row])
             continue
-        batch = open_batches[task]
-        if not batch:
-            batches.append(batch)
-        batch.append(row)
-        if len(batch) >= topology.TASKS[task].batch_size:
-            del open_batches[task]
+        changes = len(payloads_of(payload))
+        if task not in open_batches or room[task] < changes:
+            open_batches[task] = []
+            batches.append(open_batches[task])
+            room[task] = topology.TASKS[task].batch_size
+        open_batches[task].append(row)
+        room[task] -= changes
     return batches
 
 
-def to_message(app: celery.Celery, producer: str, batch: Sequence[Row]) -> Message:
+def to_message(app: celery.Celery, producer: str, batch: Sequence[ClaimedRow]) -> Message:
     """Return the Celery message for a batch of one task: which ledger it is from, the rows' ids and their payloads."""
     task = batch[0][1]
     made = app.amqp.as_task_v2(
         uuid4().hex,
         task,
-        kwargs={"source": producer, "row_ids": [row[0] for row in batch], "payloads": [row[2] for row in batch]},
+        kwargs={
+            "source": producer,
+            "row_ids": [row[0] for row in batch],
+            "payloads": [payload for row in batch for payload in payloads_of(row[2])],
+        },
         argsrepr="()",
         kwargsrepr=f"<{len(batch)} rows of {producer}>",
         ignore_result=True,

@@ -32,7 +32,7 @@ class Task:
     name: str
     queue: str
     batch_size: int
-    """At most so many ledger rows in one message."""
+    """At most so many changes in one message, and so in one run of the task."""
     time_limit_seconds: int
     """A task that runs longer is cancelled and tried again; below the relay's lease, so that it never runs twice at once."""
 

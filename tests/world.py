@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from kodama.account.v1 import account_service_pb2 as account_pb
@@ -24,6 +25,7 @@ from kodama.timeline.v1 import timeline_service_pb2 as timeline_pb
 from kodama.timeline.v1 import timeline_service_pb2_grpc as timeline_grpc
 
 from chassis.caller import GATEWAY, OPERATOR, Signer
+from chassis.ledger import payloads_of
 from chassis.rpc import call, open_channel
 from chassis.settings import Settings
 from services.timeline.tasks import HANDLERS, UseCases
@@ -39,7 +41,8 @@ class Work:
     producer: str
     row_id: int
     task: str
-    payload: dict[str, int]
+    payload: Any
+    """An object, or a list of them where several changes share the row."""
 
 
 class World:
@@ -236,7 +239,7 @@ class World:
 
     async def do(self, work: Work) -> None:
         """Do what a row asks for, without striking it from its ledger: a delivery that may come again."""
-        await HANDLERS[work.task](self.use_cases, [work.payload])
+        await HANDLERS[work.task](self.use_cases, payloads_of(work.payload))
 
     def strike(self, work: Work) -> None:
         """Delete a row whose effect is committed."""

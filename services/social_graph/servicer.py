@@ -1,6 +1,6 @@
 """The RPCs of SocialGraphService and SuggestionService: requests into the domain's words and back, no rules, no SQL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ from services.social_graph.suggesting import Suggesting
 MAX_BATCH = 1000
 MAX_MUTUAL_BATCH = 40
 MAX_IMPORT = 10_000
+MAX_GROUP = 50_000
+"""After so many friends a group ends: far below what a message may hold."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -198,7 +200,12 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
     ) -> AsyncIterator[pb.StreamFriendIdsResponse]:
         """Stream all friends of accounts."""
         require_batch("account_ids", request.account_ids, MAX_BATCH)
-        for account_id, friend_ids in await self._relations.friend_ids(request.account_ids):
+        friends = await self._relations.friend_ids(request.account_ids)
+        if request.is_grouped:
+            for response in _grouped(friends):
+                yield response
+            return
+        for account_id, friend_ids in friends:
             yield pb.StreamFriendIdsResponse(account_id=account_id, friend_ids=friend_ids)
 
     async def BatchImportFriendships(
@@ -210,6 +217,19 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
             [(friendship.account_id, friendship.friend_id) for friendship in request.friendships]
         )
         return pb.BatchImportFriendshipsResponse(formed=formed)
+
+
+def _grouped(friends: Sequence[tuple[int, list[int]]]) -> Iterator[pb.StreamFriendIdsResponse]:
+    """Return the friends of all accounts in as few messages as they fit into."""
+    response, size = pb.StreamFriendIdsResponse(), 0
+    for account_id, friend_ids in friends:
+        response.groups.add(account_id=account_id, friend_ids=friend_ids)
+        size += len(friend_ids)
+        if size >= MAX_GROUP:
+            yield response
+            response, size = pb.StreamFriendIdsResponse(), 0
+    if response.groups:
+        yield response
 
 
 class SuggestionServicer(suggestion_pb_grpc.SuggestionServiceServicer):

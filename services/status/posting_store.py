@@ -7,12 +7,14 @@ from psycopg.types.json import Jsonb
 from chassis import topology
 from chassis.database import Connection
 from chassis.ids import Kind
+from chassis.ledger import MAX_SHARING
 from services.status.domain import NewStatus, Status, Visibility
 
 
 async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[Status | None]:
     """Insert statuses that reply to nothing, their idempotency keys and their work in one statement, all or none of them.
 
+    Their fan-outs share ledger rows: a row for each would cost as much as the statuses themselves.
     None in the place of one whose key was used within a day, is just being used, or is used by another before it in the list. It says
     of each what `store.insert_status` says of one.
     """
@@ -47,9 +49,13 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
         ),
         work AS (
             INSERT INTO ledger (task, queue, payload)
-            SELECT t.task, t.queue, jsonb_build_object('entry_id', made.id, 'author_id', made.account_id)
-            FROM posted JOIN made USING (id), unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
-            WHERE made.visibility <> %(direct)s
+            SELECT t.task, t.queue, CASE count(*) WHEN 1 THEN jsonb_agg(made.payload) -> 0 ELSE jsonb_agg(made.payload) END
+            FROM (
+                SELECT jsonb_build_object('entry_id', id, 'author_id', account_id) AS payload,
+                    (row_number() OVER (ORDER BY id) - 1) / %(max_sharing)s AS part
+                FROM posted JOIN made USING (id) WHERE visibility <> %(direct)s
+            ) AS made, unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+            GROUP BY t.task, t.queue, made.part
         ),
         notices AS (
             INSERT INTO ledger (task, queue, payload)
@@ -64,6 +70,7 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
         {
             "kind": Kind.STATUS.value,
             "direct": Visibility.DIRECT.value,
+            "max_sharing": MAX_SHARING,
             "posts": Jsonb([_as_json(number, post) for number, post in enumerate(posts)]),
             **topology.tasks_of("status.published"),
             **{f"notice_{name}": values for name, values in topology.tasks_of("status.mentioned").items()},

@@ -22,6 +22,7 @@ from kodama.status.v1 import status_service_pb2_grpc as status_pb_grpc
 
 from chassis.caller import Signer
 from chassis.ids import MAX_ID, Kind, kind_of
+from chassis.ledger import payloads_of
 from chassis.paging import Page
 from chassis.rpc import call, call_stream, open_channel
 from chassis.settings import Settings
@@ -155,21 +156,19 @@ class Friends:
 
     async def of(self, account_ids: Sequence[int]) -> dict[int, list[int]]:
         """Return all friends of each account, ascending; who has none is left out."""
-        friends: dict[int, list[int]] = {}
-        request = graph_pb.StreamFriendIdsRequest(account_ids=sorted(set(account_ids)))
-        async for part in call_stream(
-            self._stub.StreamFriendIds, request, self._signer, timeout_seconds=STREAM_SECONDS
-        ):
-            if part.friend_ids:
-                friends.setdefault(part.account_id, []).extend(part.friend_ids)
-        return friends
+        return {account_id: friends.tolist() for account_id, friends in (await self.arrays_of(account_ids)).items()}
 
     async def arrays_of(self, account_ids: Sequence[int]) -> dict[int, Ids]:
         """Return the same as arrays."""
-        return {
-            account_id: np.array(friends, dtype=np.int64)
-            for account_id, friends in (await self.of(account_ids)).items()
-        }
+        friends: dict[int, Ids] = {}
+        request = graph_pb.StreamFriendIdsRequest(account_ids=sorted(set(account_ids)), is_grouped=True)
+        async for part in call_stream(
+            self._stub.StreamFriendIds, request, self._signer, timeout_seconds=STREAM_SECONDS
+        ):
+            for group in part.groups:
+                if group.friend_ids:
+                    friends[group.account_id] = np.array(group.friend_ids, dtype=np.int64)
+        return friends
 
     async def are_friends(self, account_id: int, friend_id: int) -> bool:
         """Tell whether two accounts are friends."""
@@ -236,7 +235,7 @@ class OpenRows:
     """The oldest open rows of one ledger."""
 
     rows: list[tuple[str, dict[str, int]]]
-    """(task, payload) each."""
+    """(task, payload) of each change that they stand for."""
     has_more: bool
 
 
@@ -254,7 +253,14 @@ class Ledgers:
             *(call(stub.ListOpenWork, request, self._signer, timeout_seconds=READ_SECONDS) for stub in self._stubs)
         )
         return [
-            OpenRows([(row.task, msgspec.json.decode(row.payload_json)) for row in answer.rows], answer.has_more)
+            OpenRows(
+                [
+                    (row.task, payload)
+                    for row in answer.rows
+                    for payload in payloads_of(msgspec.json.decode(row.payload_json))
+                ],
+                answer.has_more,
+            )
             for answer in answers
         ]
 

@@ -1,12 +1,19 @@
-"""Rows of `entries` in bulk: arrays in, PostgreSQL's binary COPY format out.
+"""Rows of `entries` and lists of ids in bulk: arrays in, PostgreSQL's binary formats out, and back.
 
-The format: https://www.postgresql.org/docs/current/sql-copy.html (Binary Format). Each field is its length and its bytes in network order.
+The format of COPY: https://www.postgresql.org/docs/current/sql-copy.html (Binary Format). Each field is its length and its bytes in network
+order. That of arrays is array_send's: dimensions, whether there are NULLs, the element's type, then each dimension's length and lower
+bound, then the elements in the same form as COPY's fields.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from services.timeline.domain import Entry
 
@@ -23,14 +30,17 @@ _WIRE = np.dtype(
         ("author_id", ">i8"),
     ]
 )
+_ELEMENT = np.dtype([("length", ">i4"), ("value", ">i8")])
+_ARRAY_HEADER = struct.Struct(">5i")
+_BIGINT, _BIGINT_ARRAY = (psycopg.postgres.types["int8"].oid, psycopg.postgres.types["int8"].array_oid)
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 
 
 def make_rows(entries: Sequence[Entry], friends: Mapping[int, Ids]) -> Ids:
-    """Return a row (account, entry, author) per entry and friend of its author; shape (n, 3), in no order."""
-    audiences = [friends[entry.author_id] for entry in entries if entry.author_id in friends]
-    written = [entry for entry in entries if entry.author_id in friends]
+    """Return a row (account, entry, author) per entry and friend of its author; shape (n, 3), in the order of the entries' ids."""
+    written = sorted((entry for entry in entries if entry.author_id in friends), key=lambda entry: entry.entry_id)
+    audiences = [friends[entry.author_id] for entry in written]
     rows = np.empty((sum(len(audience) for audience in audiences), 3), dtype=np.int64)
     if not audiences:
         return rows
@@ -51,9 +61,16 @@ def rows_for(account_id: int, entries: Sequence[Entry]) -> Ids:
 
 
 def keep_accounts(rows: Ids, account_ids: Ids) -> Ids:
-    """Return the rows of these accounts, sorted as the table's key is: by account, then by entry."""
-    kept: Ids = rows[np.isin(rows[:, 0], account_ids)]
-    return kept[np.lexsort((kept[:, 1], kept[:, 0]))]
+    """Return the rows of these accounts, sorted as the table's key is: by account, then, as they were before, by entry."""
+    kept_ids = np.unique(account_ids)
+    if not len(kept_ids):
+        return rows[:0]
+    places = np.minimum(np.searchsorted(kept_ids, rows[:, 0]), len(kept_ids) - 1)
+    is_kept = kept_ids[places] == rows[:, 0]
+    kept, places = rows[is_kept], places[is_kept]
+    # A stable sort of 16 bits takes a tenth of the time.
+    kept_rows: Ids = kept[np.argsort(places.astype(np.uint16) if len(kept_ids) < 2**16 else places, kind="stable")]
+    return kept_rows
 
 
 def to_copy(rows: Ids) -> bytes:
@@ -63,3 +80,28 @@ def to_copy(rows: Ids) -> bytes:
     wire["account_length"] = wire["entry_length"] = wire["author_length"] = 8
     wire["account_id"], wire["entry_id"], wire["author_id"] = rows.T
     return _HEADER + wire.tobytes() + _TRAILER
+
+
+class IdsDumper(Dumper):
+    """Sends an array of ids as a bigint[], which takes psycopg a microsecond for each element of a list."""
+
+    format = Format.BINARY
+    oid = _BIGINT_ARRAY
+
+    def dump(self, obj: Ids) -> Buffer:
+        """Return a one-dimensional array as array_recv takes it."""
+        elements = np.empty(len(obj), dtype=_ELEMENT)
+        elements["length"] = 8
+        elements["value"] = obj
+        header = _ARRAY_HEADER.pack(1, 0, _BIGINT, len(obj), 1)
+        return header + elements.tobytes()
+
+
+def from_array_send(data: bytes) -> Ids:
+    """Return the ids in what array_send says of a bigint[] without NULLs. Raises ValueError for anything else."""
+    if len(data) < _ARRAY_HEADER.size:
+        return np.empty(0, dtype=np.int64)  # an empty array has no dimension
+    dimensions, has_nulls, element, length, _ = _ARRAY_HEADER.unpack_from(data)
+    if (dimensions, has_nulls, element) != (1, 0, _BIGINT):
+        raise ValueError("this is not a list of bigints")
+    return np.frombuffer(data, _ELEMENT, length, _ARRAY_HEADER.size)["value"].astype(np.int64)

@@ -152,8 +152,14 @@ CREATE TABLE ledger (
     attempts integer DEFAULT 0 NOT NULL,
     last_error text DEFAULT ''::text NOT NULL,
     dead_at timestamp with time zone,
+    payload_count integer GENERATED ALWAYS AS (
+CASE jsonb_typeof(payload)
+    WHEN 'array'::text THEN jsonb_array_length(payload)
+    ELSE 1
+END) STORED NOT NULL,
     CONSTRAINT ledger_last_error_check CHECK ((length(last_error) <= 1000)),
-    CONSTRAINT ledger_payload_check CHECK (((jsonb_typeof(payload) = 'object'::text) AND (pg_column_size(payload) <= 8192)))
+    CONSTRAINT ledger_payload_check CHECK (((NOT (payload @? '$[*]?(@.type() != "object")'::jsonpath)) AND (pg_column_size(payload) <= (8192 * payload_count)))),
+    CONSTRAINT ledger_payload_count_check CHECK (((payload_count >= 1) AND (payload_count <= 100)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.0', autovacuum_vacuum_threshold='5000', fillfactor='80');
 

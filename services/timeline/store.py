@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import psycopg
 from psycopg.rows import class_row
 
 from chassis.database import Connection
 from chassis.ids import TIME_SHIFT
 from chassis.paging import Page
 from services.timeline.domain import NEVER_PUSHED, Entry, Home
-from services.timeline.rows import Ids, to_copy
+from services.timeline.rows import Ids, IdsDumper, from_array_send, to_copy
+
+psycopg.adapters.register_dumper(np.ndarray, IdsDumper)
 
 PUSH_MARGIN_MS = 10_000
 """How far ahead pushing begins after an activation: more than the clocks of two databases may differ."""
@@ -141,12 +144,13 @@ async def list_active(conn: Connection, account_ids: Ids, dormant_days: int) -> 
     """Return which of these accounts are pushed to, in no order."""
     async with conn.cursor(binary=True) as cursor:
         await cursor.execute(
-            "SELECT array_agg(account_id) FROM homes"
-            " WHERE account_id = ANY(%b::bigint[]) AND active_at > now() - make_interval(days => %s)",
-            (account_ids.tolist(), dormant_days),
+            "SELECT array_send(coalesce(array_agg(account_id), '{}')) FROM homes"
+            " WHERE account_id = ANY(%b) AND active_at > now() - make_interval(days => %s)",
+            (account_ids, dormant_days),
         )
         row = await cursor.fetchone()
-    return np.array(row[0] if row and row[0] else [], dtype=np.int64)
+    assert row is not None
+    return from_array_send(row[0])
 
 
 async def claim_deliveries(conn: Connection, entry_ids: Sequence[int]) -> set[int]:
@@ -182,10 +186,9 @@ async def insert_entries(conn: Connection, rows: Ids) -> int:
     """
     cursor = await conn.execute(
         "INSERT INTO entries (account_id, entry_id, author_id)"
-        " SELECT account_id, entry_id, author_id"
-        " FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[]) AS r(account_id, entry_id, author_id)"
+        " SELECT account_id, entry_id, author_id FROM unnest(%b, %b, %b) AS r(account_id, entry_id, author_id)"
         " CROSS JOIN retention WHERE entry_id >= floor_id ORDER BY account_id, entry_id ON CONFLICT DO NOTHING",
-        [column.tolist() for column in rows.T],
+        list(rows.T),
     )
     return cursor.rowcount
 

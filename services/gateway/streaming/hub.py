@@ -154,7 +154,7 @@ class Hub:
             watch.look()
 
     def _hear(self, message: live.Message) -> None:
-        for item in message.items:
+        for item in message.items():
             for account_id in item.recipients:
                 watch = self._watches.get(account_id)
                 if watch is None:

@@ -146,6 +146,12 @@ class Graph:
         assert len(parts) == len({part.account_id for part in parts})
         return {part.account_id: list(part.friend_ids) for part in parts}
 
+    async def grouped_friend_ids(self, account_ids: Iterable[int]) -> list[dict[int, list[int]]]:
+        """All friends of accounts, element by element."""
+        request = pb.StreamFriendIdsRequest(account_ids=account_ids, is_grouped=True)
+        stream = call_stream(self.stub.StreamFriendIds, request, self.signer(caller.TIMELINE), timeout_seconds=SECONDS)
+        return [{group.account_id: list(group.friend_ids) for group in part.groups} async for part in stream]
+
     async def counts(self, account_ids: Iterable[int]) -> dict[int, int]:
         request = pb.BatchCountFriendsRequest(account_ids=account_ids)
         return dict((await self._call(self.stub.BatchCountFriends, request)).counts)

@@ -73,9 +73,9 @@ async def test_no_relay_takes_waiting_work_before_the_friends_are_there_that_it_
     async with transaction(pool) as conn:
         await ledger.append(conn, "friendships.imported", [{"account_id": 2}], merges=True)
         rows, _ = ledger.claim_due(relay_conn, limit=10, max_attempts=5)
-        assert {payload["account_id"] for _, _, payload, _ in rows} == {1}
+        assert {one["account_id"] for row in rows for one in ledger.payloads_of(row[2])} == {1}
     rows, _ = ledger.claim_due(relay_conn, limit=10, max_attempts=5)
-    assert {payload["account_id"] for _, _, payload, _ in rows} == {1, 2}
+    assert {one["account_id"] for row in rows for one in ledger.payloads_of(row[2])} == {1, 2}
 
 
 async def test_requests_are_answered_and_blocks_respected(graph: Graph, sql: Sql) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from chassis.database import Pool, connection, make_pool
+from chassis.ledger import MAX_SHARING, payloads_of
 from chassis.settings import Settings
 from services.status import posting_store, store
 from services.status.domain import NewStatus, Status, Visibility
@@ -32,14 +34,23 @@ async def post(pool: Pool, *posts: NewStatus) -> list[Status | None]:
         return await posting_store.insert_statuses(conn, posts)
 
 
-async def rows(pool: Pool, table: str) -> list[dict[str, object]]:
+async def rows(pool: Pool, table: str) -> list[dict[str, Any]]:
     async with connection(pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(psycopg.sql.SQL("SELECT * FROM {}").format(psycopg.sql.Identifier(table)))
         return await cursor.fetchall()
 
 
+async def test_fan_outs_of_what_is_posted_together_share_rows(pool: Pool) -> None:
+    posted = await post(pool, *(new(f"{number}") for number in range(MAX_SHARING + 1)))
+    found = sorted(await rows(pool, "ledger"), key=lambda row: -row["payload_count"])
+    assert [row["payload_count"] for row in found] == [MAX_SHARING, 1]
+    assert [type(row["payload"]) for row in found] == [list, dict]
+    shared = sorted(change["entry_id"] for row in found for change in payloads_of(row["payload"]))
+    assert shared == sorted(each.id for each in posted if each)
+
+
 async def test_many_are_posted_as_one_would_be(pool: Pool) -> None:
-    """What the statement for many leaves behind is what the one for a single status does, row for row."""
+    """What the statement for many leaves behind is what the one for a single status does, change for change."""
     posts = [
         new("public"),
         new("with a key", "k1"),
@@ -65,13 +76,14 @@ async def test_many_are_posted_as_one_would_be(pool: Pool) -> None:
     assert len(left[0]["ledger"]) == 5 + 3  # all but the direct one to friends' homes, and who is mentioned hears of it
 
 
-def _bare(found: list[dict[str, object]], names: dict[str, str]) -> list[str]:
-    """Rows without what differs from run to run."""
+def _bare(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
+    """Rows without what differs from run to run, a ledger's for each change that it stands for."""
     bare = []
-    for row in found:
+    changes = [{**row, "payload": one} for row in found for one in payloads_of(row.get("payload", {}))]
+    for row in changes:
         kept = {name: value for name, value in row.items() if not name.endswith("_at")}
         if "task" in row:
-            del kept["id"]
+            del kept["id"], kept["payload_count"]
         text = str(kept)
         for an_id, name in names.items():
             text = text.replace(an_id, name)

@@ -298,7 +298,7 @@ async def test_one_message_per_batch_and_shard(stage: Stage, rabbitmq_url: str) 
     await stage.silence(lambda: len(heard) >= len(shards))
     await asyncio.sleep(0.2)
     assert len(heard) == len(shards)
-    told = {(item.id, reader) for message in heard for item in message.items for reader in item.recipients}
+    told = {(item.id, reader) for message in heard for item in message.items() for reader in item.recipients}
     assert told == {(post, int(member.id)) for post in posts for member in (ann, bob)}
     listener.close()
     await stage.world.drain()

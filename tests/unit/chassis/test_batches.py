@@ -4,14 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import topology
-from chassis.relay import FAILURES_BEFORE_ALONE, Row, make_batches, to_message
+from chassis.ledger import MAX_SHARING, ClaimedRow, payloads_of
+from chassis.relay import FAILURES_BEFORE_ALONE, make_batches, to_message
 from chassis.settings import Settings
 from chassis.task_app import make_task_app
 
 ROWS = st.lists(st.tuples(st.sampled_from(sorted(topology.TASKS)), st.integers(0, 9)), max_size=500)
+SHARED = st.lists(st.integers(1, MAX_SHARING), max_size=30)
 
 
-def numbered(rows: list[tuple[str, int]]) -> list[Row]:
+def numbered(rows: list[tuple[str, int]]) -> list[ClaimedRow]:
     return [(number, task, {"entry_id": number}, attempts) for number, (task, attempts) in enumerate(rows, 1)]
 
 
@@ -42,10 +44,27 @@ def test_batches_are_as_large_as_their_task_allows() -> None:
     ]
 
 
+@given(SHARED)
+def test_rows_that_changes_share_fill_a_batch_with_what_they_stand_for(drawn: list[int]) -> None:
+    size = topology.TASKS["timeline.fan_out"].batch_size
+    rows: list[ClaimedRow] = [
+        (n, "timeline.fan_out", [{"entry_id": n}] * changes, 0) for n, changes in enumerate(drawn)
+    ]
+    batches = make_batches(rows)
+    assert [row for batch in batches for row in batch] == rows
+    sums = [sum(len(payloads_of(row[2])) for row in batch) for batch in batches]
+    assert all(batch_sum <= size for batch_sum in sums)
+    for batch_sum, following in zip(sums, batches[1:], strict=False):
+        assert batch_sum + len(payloads_of(following[0][2])) > size
+
+
 def test_a_message_says_whose_rows_it_carries_and_nothing_more_in_its_headers() -> None:
     settings = Settings(secret="s" * 32, broker_url="amqp://nobody@127.0.0.1:1/")
     app = make_task_app(settings, "relay")
-    rows: list[Row] = [(7, "timeline.purge", {"account_id": 4711}, 0), (8, "timeline.purge", {"account_id": 4712}, 1)]
+    rows: list[ClaimedRow] = [
+        (7, "timeline.purge", {"account_id": 4711}, 0),
+        (8, "timeline.purge", {"account_id": 4712}, 1),
+    ]
     message = to_message(app, "social_graph", rows)
     assert message.queue == "housekeeping"
     assert message.body[:2] == (

@@ -16,13 +16,13 @@ class Published:
     def __init__(self) -> None:
         self.messages: list[tuple[int, live.Message]] = []
 
-    def publish(self, shard: int, message: live.Message) -> None:
-        self.messages.append((shard, message))
+    def publish(self, messages: list[tuple[int, live.Message]]) -> None:
+        self.messages += messages
 
     def pairs(self) -> list[tuple[int, int]]:
         """Every (post, reader) that was told, in order."""
         return sorted(
-            (item.id, reader) for _, message in self.messages for item in message.items for reader in item.recipients
+            (item.id, reader) for _, message in self.messages for item in message.items() for reader in item.recipients
         )
 
 
@@ -40,9 +40,9 @@ def test_friends_and_authors_are_told_once_in_a_message_per_shard(posts: int) ->
     shards = [shard for shard, _ in published.messages]
     assert len(shards) == len(set(shards))
     for shard, message in published.messages:
-        ids = [item.id for item in message.items]
+        ids = [item.id for item in message.items()]
         assert (message.kind, ids) == ("post", sorted(set(ids)))
-        assert {live.shard_of(reader) for item in message.items for reader in item.recipients} == {shard}
+        assert {live.shard_of(reader) for item in message.items() for reader in item.recipients} == {shard}
 
 
 def test_nobody_is_told_of_nothing() -> None:

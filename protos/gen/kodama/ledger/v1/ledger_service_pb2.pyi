@@ -121,7 +121,7 @@ class ListOpenWorkRequest(_message.Message):
     TASKS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """At most 5,000; 0 means 1,000."""
+    """How many changes the rows stand for at most: 5,000; 0 means 1,000."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -153,7 +153,7 @@ class WorkRow(_message.Message):
     id: _builtins.int
     task: _builtins.str
     payload_json: _builtins.str
-    """The task's argument as JSON text: an object of ids."""
+    """The task's argument as JSON text: an object of ids, or an array of such objects where several changes share the row."""
     created_at_ms: _builtins.int
     attempts: _builtins.int
     last_error: _builtins.str
@@ -230,6 +230,7 @@ class TaskLag(_message.Message):
     OLDEST_AGE_MS_FIELD_NUMBER: _builtins.int
     task: _builtins.str
     open_rows: _builtins.int
+    """A row that several changes share counts for each of them."""
     dead_rows: _builtins.int
     oldest_age_ms: _builtins.int
     """Age of the oldest open row in milliseconds; 0 with none."""
@@ -279,7 +280,7 @@ Global___GetLagResponse: _TypeAlias = GetLagResponse  # noqa: Y015
 
 @_typing.final
 class TaskPace(_message.Message):
-    """TaskPace is how long the rows of a task took from their commit, of the last thousand that went through this process."""
+    """TaskPace is how long the changes that cause a task took from their commit, of the last thousand that went through this process."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

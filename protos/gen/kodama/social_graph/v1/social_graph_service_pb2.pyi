@@ -850,6 +850,9 @@ class StreamFriendIdsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    IS_GROUPED_FIELD_NUMBER: _builtins.int
+    is_grouped: _builtins.bool
+    """An element may hold many accounts: a message for each costs more than what is in it."""
     @_builtins.property
     def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """At most 1,000."""
@@ -858,10 +861,11 @@ class StreamFriendIdsRequest(_message.Message):
         self,
         *,
         account_ids: _abc.Iterable[_builtins.int] | None = ...,
+        is_grouped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "is_grouped", b"is_grouped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -869,7 +873,40 @@ Global___StreamFriendIdsRequest: _TypeAlias = StreamFriendIdsRequest  # noqa: Y0
 
 @_typing.final
 class StreamFriendIdsResponse(_message.Message):
-    """StreamFriendIdsResponse is all friends of one account."""
+    """StreamFriendIdsResponse is all friends of one account, or of several."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    FRIEND_IDS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    @_builtins.property
+    def friend_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ascending."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___FriendIds]:
+        """All friends of several accounts, where the request asks for groups."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        friend_ids: _abc.Iterable[_builtins.int] | None = ...,
+        groups: _abc.Iterable[Global___FriendIds] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "friend_ids", b"friend_ids", "groups", b"groups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamFriendIdsResponse: _TypeAlias = StreamFriendIdsResponse  # noqa: Y015
+
+@_typing.final
+class FriendIds(_message.Message):
+    """FriendIds is all friends of one account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -878,7 +915,7 @@ class StreamFriendIdsResponse(_message.Message):
     account_id: _builtins.int
     @_builtins.property
     def friend_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ascending."""
+        """Ascending. An id has 57 bits or more, so that fixed ones are the shorter, too."""
 
     def __init__(
         self,
@@ -892,7 +929,7 @@ class StreamFriendIdsResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___StreamFriendIdsResponse: _TypeAlias = StreamFriendIdsResponse  # noqa: Y015
+Global___FriendIds: _TypeAlias = FriendIds  # noqa: Y015
 
 @_typing.final
 class BatchImportFriendshipsRequest(_message.Message):

@@ -234,7 +234,7 @@ class SocialGraphServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamFriendIds(self, request, context):
-        """StreamFriendIds streams all friends of many accounts, an element per account and at most 1,000 friends.
+        """StreamFriendIds streams all friends of many accounts: an element per account, or, where the request asks for it, per many of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

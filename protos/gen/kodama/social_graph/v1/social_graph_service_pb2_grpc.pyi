@@ -68,7 +68,7 @@ class SocialGraphServiceStub:
     BatchCountFriends: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchCountFriendsRequest, _social_graph_service_pb2.BatchCountFriendsResponse]
     """BatchCountFriends counts the friends of many accounts."""
     StreamFriendIds: _grpc.UnaryStreamMultiCallable[_social_graph_service_pb2.StreamFriendIdsRequest, _social_graph_service_pb2.StreamFriendIdsResponse]
-    """StreamFriendIds streams all friends of many accounts, an element per account and at most 1,000 friends."""
+    """StreamFriendIds streams all friends of many accounts: an element per account, or, where the request asks for it, per many of them."""
     BatchImportFriendships: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchImportFriendshipsRequest, _social_graph_service_pb2.BatchImportFriendshipsResponse]
     """BatchImportFriendships forms many friendships at once, without requests. Idempotent; all or nothing."""
 
@@ -112,7 +112,7 @@ class SocialGraphServiceAsyncStub(SocialGraphServiceStub):
     BatchCountFriends: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchCountFriendsRequest, _social_graph_service_pb2.BatchCountFriendsResponse]  # type: ignore[assignment]
     """BatchCountFriends counts the friends of many accounts."""
     StreamFriendIds: _aio.UnaryStreamMultiCallable[_social_graph_service_pb2.StreamFriendIdsRequest, _social_graph_service_pb2.StreamFriendIdsResponse]  # type: ignore[assignment]
-    """StreamFriendIds streams all friends of many accounts, an element per account and at most 1,000 friends."""
+    """StreamFriendIds streams all friends of many accounts: an element per account, or, where the request asks for it, per many of them."""
     BatchImportFriendships: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchImportFriendshipsRequest, _social_graph_service_pb2.BatchImportFriendshipsResponse]  # type: ignore[assignment]
     """BatchImportFriendships forms many friendships at once, without requests. Idempotent; all or nothing."""
 
@@ -249,7 +249,7 @@ class SocialGraphServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _social_graph_service_pb2.StreamFriendIdsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_social_graph_service_pb2.StreamFriendIdsResponse], _abc.AsyncIterator[_social_graph_service_pb2.StreamFriendIdsResponse]]:
-        """StreamFriendIds streams all friends of many accounts, an element per account and at most 1,000 friends."""
+        """StreamFriendIds streams all friends of many accounts: an element per account, or, where the request asks for it, per many of them."""
 
     @_abc_1.abstractmethod
     def BatchImportFriendships(
