@@ -15,8 +15,8 @@ DEFAULT_FIRST_OUTGOING = 32_768
 ATTEMPTS = 100
 
 share: tuple[int, int] = (0, 1)
-"""Which of how many equal shares of the ports this process draws from. Processes that choose at the same time, each from a share of its own,
-never choose the same port; else a port that one has chosen and does not listen on yet looks free to the other."""
+"""Which of how many equal shares of the ports this process draws from. Processes that choose at the same time, each from a share of
+its own, never choose the same port; else one that has been chosen and is not listened on yet looks free to the others."""
 
 
 def is_free(port: int) -> bool:
