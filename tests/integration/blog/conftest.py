@@ -26,6 +26,8 @@ class SocialGraph(social_graph_service_pb2_grpc.SocialGraphServiceServicer):
     unknown: set[int] = field(default_factory=set)
     """Accounts that the answer leaves out."""
     asked: list[graph_pb.RelateRequest] = field(default_factory=list)
+    before_answer: Callable[[], Awaitable[Any]] | None = None
+    """What happens once while the next answer is on its way."""
 
     def befriend(self, *pairs: tuple[int, int]) -> None:
         self.friends |= {frozenset(pair) for pair in pairs}
@@ -37,6 +39,9 @@ class SocialGraph(social_graph_service_pb2_grpc.SocialGraphServiceServicer):
         self, request: graph_pb.RelateRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> graph_pb.RelateResponse:
         self.asked.append(request)
+        meanwhile, self.before_answer = self.before_answer, None
+        if meanwhile is not None:
+            await meanwhile()
         mine = self._friends_of(request.viewer_id)
         return graph_pb.RelateResponse(
             relationships=[

@@ -114,6 +114,20 @@ async def test_a_comment_follows_its_entry(blog: Blog, graph: SocialGraph) -> No
         await listed(blog, AUTHOR, entry_id)
 
 
+async def test_what_is_narrowed_meanwhile_is_not_commented_on(blog: Blog, graph: SocialGraph) -> None:
+    entry_id = await publish(blog, Visibility.PUBLIC)
+    narrow = blog_pb.UpdateBlogEntryRequest(
+        account_id=AUTHOR, blog_entry_id=entry_id, visibility=blog_entry_pb2.VISIBILITY_FRIENDS
+    )
+    graph.before_answer = lambda: blog.ask(blog.stub.UpdateBlogEntry, narrow)
+    with pytest.raises(NotFound):
+        await comment(blog, STRANGER, entry_id)
+    delete_it = blog_pb.DeleteBlogEntryRequest(account_id=AUTHOR, blog_entry_id=entry_id)
+    graph.before_answer = lambda: blog.ask(blog.stub.DeleteBlogEntry, delete_it)
+    with pytest.raises(NotFound):
+        await comment(blog, FRIEND, entry_id)
+
+
 async def test_blocks_keep_comments_apart(blog: Blog, graph: SocialGraph) -> None:
     entry_id = await publish(blog, Visibility.PUBLIC)
     mine, theirs = await comment(blog, AUTHOR, entry_id), await comment(blog, STRANGER, entry_id)

@@ -182,6 +182,12 @@ next line
     )
 
 
+def test_html_is_shown_as_it_was_typed() -> None:
+    for text in ("<script>alert(1)</script>", "a <b>c</b> <!-- d -->", "<div>\n<p>x</p>\n</div>"):
+        assert read(text).text.strip() == text
+        assert set(read(text).tags) <= {"p", "br"}
+
+
 def test_addresses_are_links() -> None:
     assert MARKDOWN.render("見て https://a.example/b_c?d=1&e=2。") == (
         f'<p>見て <a href="https://a.example/b_c?d=1&amp;e=2" {REL}>https://a.example/b_c?d=1&amp;e=2</a>。</p>\n'
