@@ -44,7 +44,7 @@ QUEUES: Final = {
         Queue("timeline.bulk", "backfill of new friendships and of members who come back", "timeline", "threads", 2),
         Queue("suggestions", "people you might know", "social_graph", "prefork", 1),
         Queue("housekeeping", "clearing what readers no longer see", "timeline", "threads", 1),
-        Queue("media", "taking pictures of deleted statuses away", "media", "threads", 1),
+        Queue("media", "taking pictures away that nothing shows any more", "media", "threads", 1),
     )
 }
 
@@ -73,6 +73,7 @@ EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "blog.entry_published": ("timeline.fan_out",),
     "blog.entry_edited": ("timeline.revise",),
     "blog.entry_deleted": ("timeline.retract",),
+    "blog.media_dropped": ("media.discard",),
     "blog.commented": ("timeline.notify",),
     "friendship.formed": ("timeline.backfill", "suggestions.refresh"),
     "friendship.ended": ("timeline.purge", "suggestions.refresh"),
@@ -111,7 +112,7 @@ CHORES: Final = {
         Chore("confirmations.send", "account", 5, "send the mails that confirm addresses, with KODAMA_CONFIRM_EMAIL"),
         Chore("confirmations.forget", "account", 600, "delete accounts that nobody has confirmed within a week"),
         Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
-        Chore("media.expire", "media", 600, "discard pictures that no status has shown within a day"),
+        Chore("media.expire", "media", 600, "discard pictures that nothing has shown within a day"),
         Chore("media.delete", "media", 60, "delete what was discarded ten minutes ago"),
         Chore("entries.trim", "timeline", 6 * HOUR_SECONDS, "drop what is older than KODAMA_TIMELINE_KEEP_DAYS"),
     )

@@ -7,6 +7,7 @@ from chassis.database import Connection
 from chassis.ids import Kind
 from chassis.paging import Page
 from services.blog.domain import MAX_ANSWER_BYTES, BlogEntry, Draft, Visibility, Words
+from services.blog.store import media_tasks
 
 
 async def count_drafts(conn: Connection, account_id: int) -> int:
@@ -62,12 +63,32 @@ async def update_draft(conn: Connection, draft: Draft, words: Words, visibility:
     async with conn.cursor(row_factory=class_row(Draft)) as cursor:
         await cursor.execute(
             """
-            UPDATE drafts
-            SET title = %s, text = %s, visibility = %s, version = version + 1, updated_at = clock_timestamp()
-            WHERE account_id = %s AND id = %s
-            RETURNING id, account_id, title, text, visibility, version, updated_at
+            WITH before AS (
+                SELECT media_ids FROM drafts WHERE account_id = %(account_id)s AND id = %(id)s
+            ),
+            updated AS (
+                UPDATE drafts SET title = %(title)s, text = %(text)s, visibility = %(visibility)s,
+                    version = version + 1, updated_at = clock_timestamp()
+                WHERE account_id = %(account_id)s AND id = %(id)s
+                RETURNING id, account_id, title, text, visibility, version, updated_at, media_ids
+            ),
+            dropped AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('media_id', media.id)
+                FROM before, updated, unnest(before.media_ids) AS media(id),
+                    unnest(%(media_tasks)s::text[], %(media_queues)s::text[]) AS t(task, queue)
+                WHERE media.id <> ALL (updated.media_ids)
+            )
+            SELECT id, account_id, title, text, visibility, version, updated_at FROM updated
             """,
-            (words.title, words.text, visibility.value, draft.account_id, draft.id),
+            {
+                "account_id": draft.account_id,
+                "id": draft.id,
+                "title": words.title,
+                "text": words.text,
+                "visibility": visibility.value,
+                **media_tasks(),
+            },
         )
         changed = await cursor.fetchone()
         assert changed is not None  # it is locked
@@ -79,10 +100,19 @@ async def delete_draft(conn: Connection, account_id: int, draft_id: int) -> Draf
     async with conn.cursor(row_factory=class_row(Draft)) as cursor:
         await cursor.execute(
             """
-            DELETE FROM drafts WHERE account_id = %s AND id = %s
-            RETURNING id, account_id, title, text, visibility, version, updated_at
+            WITH deleted AS (
+                DELETE FROM drafts WHERE account_id = %(account_id)s AND id = %(draft_id)s
+                RETURNING id, account_id, title, text, visibility, version, updated_at, media_ids
+            ),
+            dropped AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('media_id', media.id)
+                FROM deleted, unnest(deleted.media_ids) AS media(id),
+                    unnest(%(media_tasks)s::text[], %(media_queues)s::text[]) AS t(task, queue)
+            )
+            SELECT id, account_id, title, text, visibility, version, updated_at FROM deleted
             """,
-            (account_id, draft_id),
+            {"account_id": account_id, "draft_id": draft_id, **media_tasks()},
         )
         return await cursor.fetchone()
 
@@ -93,12 +123,19 @@ async def publish_draft(conn: Connection, draft: Draft, words: Words, visibility
         await cursor.execute(
             """
             WITH gone AS (
-                DELETE FROM drafts WHERE account_id = %(account_id)s AND id = %(draft_id)s
+                DELETE FROM drafts WHERE account_id = %(account_id)s AND id = %(draft_id)s RETURNING media_ids
             ),
             published AS (
                 INSERT INTO blog_entries (account_id, id, title, text, visibility)
                 VALUES (%(account_id)s, next_id(%(kind)s), %(title)s, %(text)s, %(visibility)s)
-                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count
+                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count, media_ids
+            ),
+            dropped AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('media_id', media.id)
+                FROM gone, published, unnest(gone.media_ids) AS media(id),
+                    unnest(%(media_tasks)s::text[], %(media_queues)s::text[]) AS t(task, queue)
+                WHERE media.id <> ALL (published.media_ids)
             ),
             work AS (
                 INSERT INTO ledger (task, queue, payload)
@@ -117,6 +154,7 @@ async def publish_draft(conn: Connection, draft: Draft, words: Words, visibility
                 "visibility": visibility.value,
                 "self": Visibility.SELF.value,
                 **topology.tasks_of("blog.entry_published"),
+                **media_tasks(),
             },
         )
         entry = await cursor.fetchone()

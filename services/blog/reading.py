@@ -109,6 +109,11 @@ class Reading:
         headers = await self._load(blog_entry_ids)
         return [(header.id, header.account_id) for header in headers if header.visibility != Visibility.SELF]
 
+    async def shown_media(self, media_ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Return (picture, who wrote the text) of those of these pictures that entries or drafts show now."""
+        async with connection(self._pool) as conn:
+            return await store.list_shown_media(conn, media_ids)
+
     async def _load(self, blog_entry_ids: Sequence[int]) -> list[EntryHeader]:
         if not blog_entry_ids:
             return []

@@ -10,6 +10,15 @@ CREATE FUNCTION next_id(kind integer) RETURNS bigint
          | kind
 $$;
 
+CREATE FUNCTION shown_media(text text) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(array_agg(id), '{}') FROM (
+        SELECT DISTINCT found[1]::bigint AS id
+        FROM regexp_matches(text, '/media/([0-9]{1,18})/', 'g') AS found ORDER BY id LIMIT 100
+    ) AS media
+$$;
+
 CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     LANGUAGE sql
     AS $$
@@ -25,6 +34,7 @@ CREATE TABLE blog_entries (
     version integer DEFAULT 1 NOT NULL,
     edited_at timestamp with time zone,
     comments_count integer DEFAULT 0 NOT NULL,
+    media_ids bigint[] GENERATED ALWAYS AS (shown_media(text)) STORED NOT NULL,
     CONSTRAINT blog_entries_comments_count_check CHECK ((comments_count >= 0)),
     CONSTRAINT blog_entries_text_check CHECK ((((char_length(text) >= 1) AND (char_length(text) <= 50000)) AND (octet_length(text) <= 200000))),
     CONSTRAINT blog_entries_title_check CHECK ((((char_length(title) >= 1) AND (char_length(title) <= 200)) AND (POSITION(('
@@ -71,6 +81,7 @@ CREATE TABLE drafts (
     visibility smallint NOT NULL,
     version integer DEFAULT 1 NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    media_ids bigint[] GENERATED ALWAYS AS (shown_media(text)) STORED NOT NULL,
     CONSTRAINT drafts_check CHECK (((title <> ''::text) OR (text <> ''::text))),
     CONSTRAINT drafts_text_check CHECK (((char_length(text) <= 50000) AND (octet_length(text) <= 200000))),
     CONSTRAINT drafts_title_check CHECK (((char_length(title) <= 200) AND (POSITION(('
@@ -136,9 +147,13 @@ ALTER TABLE ONLY ledger
 
 CREATE INDEX blog_entries_by_id ON blog_entries USING btree (id);
 
+CREATE INDEX blog_entries_media ON blog_entries USING gin (media_ids);
+
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX comments_by_id ON comments USING btree (id);
+
+CREATE INDEX drafts_media ON drafts USING gin (media_ids);
 
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 

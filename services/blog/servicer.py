@@ -75,6 +75,16 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
         blog_entry_ids = await self._reading.on_home(request.viewer_id, request.blog_entry_ids)
         return pb.FilterHomeBlogEntriesResponse(blog_entry_ids=blog_entry_ids)
 
+    async def FilterShownMedia(
+        self, request: pb.FilterShownMediaRequest, context: Context
+    ) -> pb.FilterShownMediaResponse:
+        """Return which pictures entries or drafts show."""
+        require_batch("media_ids", request.media_ids, MAX_BATCH)
+        shown = await self._reading.shown_media(request.media_ids)
+        return pb.FilterShownMediaResponse(
+            media=[pb.ShownMedia(media_id=media_id, account_id=account_id) for media_id, account_id in shown]
+        )
+
     async def PullBlogEntries(self, request: pb.PullBlogEntriesRequest, context: Context) -> pb.PullBlogEntriesResponse:
         """Return the newest of many authors."""
         require_batch("author_ids", request.author_ids, MAX_AUTHORS)
@@ -124,6 +134,7 @@ def blog_service(servicer: BlogServicer) -> Service:
             "BatchGetBlogEntries": gateway,
             "ListAccountBlogEntries": gateway,
             "FilterHomeBlogEntries": timeline,
+            "FilterShownMedia": frozenset({caller.MEDIA, caller.WORKER}),
             "PullBlogEntries": timeline,
             "BatchGetPublishedBlogEntries": timeline,
         },

@@ -20,6 +20,11 @@ class Claim:
     made_id: int | None
 
 
+def media_tasks() -> dict[str, list[str]]:
+    """Return the tasks for each picture that a text shows no more, as parameters: media_tasks, media_queues."""
+    return {f"media_{name}": values for name, values in topology.tasks_of("blog.media_dropped").items()}
+
+
 async def insert_entry(conn: Connection, new: NewBlogEntry) -> BlogEntry | None:
     """Insert an entry, its idempotency key and its work in one statement; None where the key was used within a day, or is just now.
 
@@ -101,16 +106,29 @@ async def update_entry(conn: Connection, entry: BlogEntry, words: Words, visibil
     async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
         await cursor.execute(
             """
-            WITH work AS (
+            WITH before AS (
+                SELECT media_ids FROM blog_entries WHERE account_id = %(account_id)s AND id = %(id)s
+            ),
+            updated AS (
+                UPDATE blog_entries
+                SET title = %(title)s, text = %(text)s, visibility = %(visibility)s, version = version + 1,
+                    edited_at = CASE WHEN (title, text) = (%(title)s, %(text)s) THEN edited_at ELSE clock_timestamp() END
+                WHERE account_id = %(account_id)s AND id = %(id)s
+                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count, media_ids
+            ),
+            work AS (
                 INSERT INTO ledger (task, queue, payload)
                 SELECT t.task, t.queue, jsonb_build_object('entry_id', %(id)s::bigint, 'author_id', %(account_id)s::bigint)
                 FROM unnest(%(tasks)s::text[], %(queues)s::text[]) AS t(task, queue)
+            ),
+            dropped AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('media_id', media.id)
+                FROM before, updated, unnest(before.media_ids) AS media(id),
+                    unnest(%(media_tasks)s::text[], %(media_queues)s::text[]) AS t(task, queue)
+                WHERE media.id <> ALL (updated.media_ids)
             )
-            UPDATE blog_entries
-            SET title = %(title)s, text = %(text)s, visibility = %(visibility)s, version = version + 1,
-                edited_at = CASE WHEN (title, text) = (%(title)s, %(text)s) THEN edited_at ELSE clock_timestamp() END
-            WHERE account_id = %(account_id)s AND id = %(id)s
-            RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count
+            SELECT id, account_id, title, text, visibility, version, edited_at, comments_count FROM updated
             """,
             {
                 "id": entry.id,
@@ -120,6 +138,7 @@ async def update_entry(conn: Connection, entry: BlogEntry, words: Words, visibil
                 "visibility": visibility.value,
                 "tasks": edited["tasks"] + hidden["tasks"],
                 "queues": edited["queues"] + hidden["queues"],
+                **media_tasks(),
             },
         )
         changed = await cursor.fetchone()
@@ -128,13 +147,19 @@ async def update_entry(conn: Connection, entry: BlogEntry, words: Words, visibil
 
 
 async def delete_entry(conn: Connection, account_id: int, blog_entry_id: int) -> BlogEntry | None:
-    """Delete an account's own entry and queue its retraction in one statement; None where there is none."""
+    """Delete an account's own entry and queue what follows from it in one statement; None where there is none."""
     async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
         await cursor.execute(
             """
             WITH deleted AS (
                 DELETE FROM blog_entries WHERE account_id = %(account_id)s AND id = %(blog_entry_id)s
-                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count
+                RETURNING id, account_id, title, text, visibility, version, edited_at, comments_count, media_ids
+            ),
+            dropped AS (
+                INSERT INTO ledger (task, queue, payload)
+                SELECT t.task, t.queue, jsonb_build_object('media_id', media.id)
+                FROM deleted, unnest(deleted.media_ids) AS media(id),
+                    unnest(%(media_tasks)s::text[], %(media_queues)s::text[]) AS t(task, queue)
             ),
             work AS (
                 INSERT INTO ledger (task, queue, payload)
@@ -147,6 +172,7 @@ async def delete_entry(conn: Connection, account_id: int, blog_entry_id: int) ->
                 "account_id": account_id,
                 "blog_entry_id": blog_entry_id,
                 **topology.tasks_of("blog.entry_deleted"),
+                **media_tasks(),
             },
         )
         return await cursor.fetchone()
@@ -278,3 +304,19 @@ async def pull_own_entries(conn: Connection, questions: Sequence[tuple[int, Page
         [(entry_id, author_id) for entry_id in found[number]]
         for number, (author_id, _) in enumerate(questions, start=1)
     ]
+
+
+async def list_shown_media(conn: Connection, media_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (picture, who wrote the text) of those of these pictures that entries or drafts show, in no order."""
+    cursor = await conn.execute(
+        """
+        SELECT DISTINCT media.id, shown.account_id
+        FROM (
+            SELECT account_id, media_ids FROM blog_entries WHERE media_ids && %(media_ids)s::bigint[]
+            UNION ALL SELECT account_id, media_ids FROM drafts WHERE media_ids && %(media_ids)s::bigint[]
+        ) AS shown, unnest(shown.media_ids) AS media(id)
+        WHERE media.id = ANY(%(media_ids)s)
+        """,
+        {"media_ids": list(media_ids)},
+    )
+    return await cursor.fetchall()

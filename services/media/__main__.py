@@ -10,7 +10,7 @@ from chassis.idempotency import Writes
 from chassis.process import run_service
 from chassis.rpc import Service
 from chassis.settings import Settings, load_settings
-from services.media.clients import open_statuses
+from services.media.clients import open_showing
 from services.media.converting import Converter
 from services.media.discarding import Discarding
 from services.media.reading import Reading
@@ -20,7 +20,7 @@ from services.media.uploading import Uploading
 
 async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
     """Return what this process serves."""
-    discarding = Discarding(pool, await stack.enter_async_context(open_statuses(settings, caller.MEDIA)))
+    discarding = Discarding(pool, await stack.enter_async_context(open_showing(settings, caller.MEDIA)))
     await stack.enter_async_context(repeat("media.expire", discarding.expire, pool))
     await stack.enter_async_context(repeat("media.delete", discarding.delete, pool))
     uploading = Uploading(Converter(at_once=settings.media_conversions))

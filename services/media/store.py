@@ -122,10 +122,22 @@ async def discard_media(conn: Connection, media_ids: Sequence[int]) -> None:
 
 
 async def keep_media(conn: Connection, media_ids: Sequence[int]) -> None:
-    """Note that statuses show pictures, and show those again that were discarded."""
+    """Note that pictures are shown, and show those again that were discarded."""
     await conn.execute(
         "UPDATE media SET is_attached = true, discarded_at = NULL WHERE id = ANY(%s)", (list(media_ids),)
     )
+
+
+async def list_own(conn: Connection, pairs: Sequence[tuple[int, int]]) -> list[int]:
+    """Return the pictures of those pairs (picture, account) in which it is the account's own, in no order."""
+    if not pairs:
+        return []
+    cursor = await conn.execute(
+        "SELECT media.id FROM media JOIN unnest(%s::bigint[], %s::bigint[]) AS shown(id, account_id)"
+        " ON media.id = shown.id AND media.account_id = shown.account_id",
+        ([media_id for media_id, _ in pairs], [account_id for _, account_id in pairs]),
+    )
+    return [media_id for (media_id,) in await cursor.fetchall()]
 
 
 async def delete_media(conn: Connection, media_ids: Sequence[int]) -> None:
@@ -134,7 +146,7 @@ async def delete_media(conn: Connection, media_ids: Sequence[int]) -> None:
 
 
 async def list_loose(conn: Connection, limit: int) -> list[int]:
-    """Return some pictures older than a day that are not known to hang on a status, oldest first."""
+    """Return some pictures older than a day that are not known to be shown, oldest first."""
     cursor = await conn.execute(
         "SELECT id FROM media WHERE NOT is_attached AND discarded_at IS NULL"
         " AND id < (extract(epoch FROM now() - interval '1 day') * 1000)::bigint << 16 ORDER BY id LIMIT %s",

@@ -7,7 +7,7 @@ from services.media.discarding import Discarding
 
 
 async def discard(discarding: Discarding, payloads: Sequence[Payload]) -> None:
-    """Take away the pictures of deleted statuses."""
+    """Take away pictures that are shown no more."""
     await discarding.discard([payload["media_id"] for payload in payloads])
 
 

@@ -7,7 +7,7 @@ from chassis import caller
 from chassis.database import make_pool
 from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
-from services.media.clients import open_statuses
+from services.media.clients import open_showing
 from services.media.discarding import Discarding
 from services.media.tasks import HANDLERS
 
@@ -20,9 +20,9 @@ async def open_context(settings: Settings) -> AsyncIterator[Discarding]:
     url = settings.service_database_url("media")
     async with (
         make_pool(url, size=POOL_SIZE, application="kodama-media-worker") as pool,
-        open_statuses(settings, caller.WORKER) as statuses,
+        open_showing(settings, caller.WORKER) as showing,
     ):
-        yield Discarding(pool, statuses)
+        yield Discarding(pool, showing)
 
 
 def make_app(settings: Settings) -> TaskApp:

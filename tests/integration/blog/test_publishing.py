@@ -166,6 +166,7 @@ async def test_who_may_call(blog: Blog) -> None:
         "BatchGetBlogEntries": gateway,
         "ListAccountBlogEntries": gateway,
         "FilterHomeBlogEntries": timeline,
+        "FilterShownMedia": {caller.MEDIA, caller.WORKER},
         "PullBlogEntries": timeline,
         "BatchGetPublishedBlogEntries": timeline,
     }

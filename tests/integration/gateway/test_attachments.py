@@ -45,11 +45,14 @@ class Gallery:
         return bool(self.truth.execute("SELECT FROM media.media WHERE id = %s", (int(media["id"]),)).rowcount)
 
     async def work(self) -> int:
-        """Do what the status ledger asks the media worker to do, twice, as it can happen."""
-        rows = self.truth.execute("SELECT id, payload FROM status.ledger WHERE task = 'media.discard'").fetchall()
+        """Do what the ledgers ask the media worker to do, twice, as it can happen."""
+        rows = self.truth.execute(
+            "WITH done AS (DELETE FROM status.ledger WHERE task = 'media.discard' RETURNING payload),"
+            " done_too AS (DELETE FROM blog.ledger WHERE task = 'media.discard' RETURNING payload)"
+            " SELECT payload FROM done UNION ALL SELECT payload FROM done_too"
+        ).fetchall()
         for _ in range(2):
-            await HANDLERS["media.discard"](self.discarding, [payload for _, payload in rows])
-        self.truth.execute("DELETE FROM status.ledger WHERE id = ANY(%s)", ([row_id for row_id, _ in rows],))
+            await HANDLERS["media.discard"](self.discarding, [payload for (payload,) in rows])
         return len(rows)
 
     async def clean(self) -> None:
@@ -230,6 +233,57 @@ async def test_what_nobody_posts_goes_after_a_day(gallery: Gallery) -> None:
     gallery.pass_ten_minutes()
     await gallery.clean()
     assert [gallery.stored(media) for media in (young, old, shown)] == [True, False, True]
+
+
+async def test_a_text_holds_its_pictures_from_the_draft_on(gallery: Gallery) -> None:
+    kept, dropped = gallery.age(await gallery.upload(), 25), gallery.age(await gallery.upload(), 26)
+    http, text = gallery.hana.http, f"![a]({kept['url']}) ![b]({dropped['url']})"
+    draft = (await http.post("/api/v1/blogs/drafts", json={"title": "t", "text": text})).json()
+    await gallery.clean()
+    assert await gallery.is_seen(kept)
+    entry = (await http.post(f"/api/v1/blogs/drafts/{draft['id']}/publish")).json()
+    assert [picture in entry["content"] for picture in (kept["url"], dropped["url"])] == [True, True]
+    assert await gallery.work() == 0, "it has only moved"
+    path = f"/api/v1/blogs/{entry['id']}"
+    await http.put(path, json={"text": f"![a]({kept['url']})"})
+    assert await gallery.work() == 1
+    assert [await gallery.is_seen(media) for media in (kept, dropped)] == [True, False]
+    gallery.pass_ten_minutes()
+    await gallery.clean()
+    assert [gallery.stored(media) for media in (kept, dropped)] == [True, False]
+    await http.delete(path)
+    assert await gallery.work() == 1
+    assert not await gallery.is_seen(kept)
+
+
+async def test_drafts_let_go_of_pictures_too(gallery: Gallery) -> None:
+    one, two, three = [await gallery.upload() for _ in range(3)]
+    http = gallery.hana.http
+    text = " ".join(f"![]({media['url']})" for media in (one, two, three))
+    path = f"/api/v1/blogs/drafts/{(await http.post('/api/v1/blogs/drafts', json={'text': text})).json()['id']}"
+    await http.put(path, json={"text": f"![]({one['url']}) ![]({two['url']})"})
+    assert await gallery.work() == 1
+    assert [await gallery.is_seen(media) for media in (one, two, three)] == [True, True, False]
+    await http.post(f"{path}/publish", json={"title": "t", "text": f"![]({one['url']})"})
+    assert await gallery.work() == 1
+    assert [await gallery.is_seen(media) for media in (one, two)] == [True, False]
+    path = f"/api/v1/blogs/drafts/{(await http.post('/api/v1/blogs/drafts', json={'text': text})).json()['id']}"
+    await http.delete(path)
+    assert await gallery.work() == 3
+    assert await gallery.is_seen(one), "the entry shows it"
+
+
+async def test_others_texts_hold_nobodys_picture(gallery: Gallery) -> None:
+    ken = await gallery.network.newcomer()
+    media, on_status = gallery.age(await gallery.upload(), 25), await gallery.upload()
+    posted = await gallery.post([on_status])
+    text = f"![]({media['url']}) ![]({on_status['url']}) ![](/media/{'9' * 30}/x.png)"
+    assert (await ken.http.post("/api/v1/blogs", json={"title": "t", "text": text})).status_code == 200
+    await gallery.clean()
+    assert not await gallery.is_seen(media)
+    await gallery.hana.http.delete(f"/api/v1/statuses/{posted['id']}")
+    await gallery.work()
+    assert not await gallery.is_seen(on_status)
 
 
 async def test_without_media_statuses_are_shown_without_pictures(settings: Settings) -> None:

@@ -363,6 +363,77 @@ class FilterHomeBlogEntriesResponse(_message.Message):
 Global___FilterHomeBlogEntriesResponse: _TypeAlias = FilterHomeBlogEntriesResponse  # noqa: Y015
 
 @_typing.final
+class FilterShownMediaRequest(_message.Message):
+    """FilterShownMediaRequest names pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_ids", b"media_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterShownMediaRequest: _TypeAlias = FilterShownMediaRequest  # noqa: Y015
+
+@_typing.final
+class ShownMedia(_message.Message):
+    """ShownMedia is a picture whose address stands in a member's text. Whether it is theirs is not known here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    media_id: _builtins.int
+    account_id: _builtins.int
+    """Who wrote the text."""
+    def __init__(
+        self,
+        *,
+        media_id: _builtins.int = ...,
+        account_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "media_id", b"media_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShownMedia: _TypeAlias = ShownMedia  # noqa: Y015
+
+@_typing.final
+class FilterShownMediaResponse(_message.Message):
+    """FilterShownMediaResponse holds those that are shown, in no order; one that several members show once for each."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShownMedia]: ...
+    def __init__(
+        self,
+        *,
+        media: _abc.Iterable[Global___ShownMedia] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media", b"media"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterShownMediaResponse: _TypeAlias = FilterShownMediaResponse  # noqa: Y015
+
+@_typing.final
 class PullBlogEntriesRequest(_message.Message):
     """PullBlogEntriesRequest names authors and a window."""
 

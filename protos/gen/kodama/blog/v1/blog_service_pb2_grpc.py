@@ -65,6 +65,11 @@ class BlogServiceStub(object):
                 request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterHomeBlogEntriesRequest.SerializeToString,
                 response_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterHomeBlogEntriesResponse.FromString,
                 _registered_method=True)
+        self.FilterShownMedia = channel.unary_unary(
+                '/kodama.blog.v1.BlogService/FilterShownMedia',
+                request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterShownMediaRequest.SerializeToString,
+                response_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterShownMediaResponse.FromString,
+                _registered_method=True)
         self.PullBlogEntries = channel.unary_unary(
                 '/kodama.blog.v1.BlogService/PullBlogEntries',
                 request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesRequest.SerializeToString,
@@ -125,6 +130,13 @@ class BlogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FilterShownMedia(self, request, context):
+        """FilterShownMedia returns which of these pictures entries or drafts show now, and whose those are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PullBlogEntries(self, request, context):
         """PullBlogEntries lists the newest entries of many authors for somebody who is each author's friend, or the author.
         """
@@ -171,6 +183,11 @@ def add_BlogServiceServicer_to_server(servicer, server):
                     servicer.FilterHomeBlogEntries,
                     request_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterHomeBlogEntriesRequest.FromString,
                     response_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterHomeBlogEntriesResponse.SerializeToString,
+            ),
+            'FilterShownMedia': grpc.unary_unary_rpc_method_handler(
+                    servicer.FilterShownMedia,
+                    request_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterShownMediaRequest.FromString,
+                    response_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterShownMediaResponse.SerializeToString,
             ),
             'PullBlogEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.PullBlogEntries,
@@ -346,6 +363,33 @@ class BlogService(object):
             '/kodama.blog.v1.BlogService/FilterHomeBlogEntries',
             kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterHomeBlogEntriesRequest.SerializeToString,
             kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterHomeBlogEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FilterShownMedia(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.blog.v1.BlogService/FilterShownMedia',
+            kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterShownMediaRequest.SerializeToString,
+            kodama_dot_blog_dot_v1_dot_blog__service__pb2.FilterShownMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,

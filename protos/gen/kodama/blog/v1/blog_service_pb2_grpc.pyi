@@ -49,6 +49,8 @@ class BlogServiceStub:
     """FilterHomeBlogEntries returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own
     or a friend's, and the viewer may see them.
     """
+    FilterShownMedia: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.FilterShownMediaRequest, _blog_service_pb2.FilterShownMediaResponse]
+    """FilterShownMedia returns which of these pictures entries or drafts show now, and whose those are."""
     PullBlogEntries: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.PullBlogEntriesRequest, _blog_service_pb2.PullBlogEntriesResponse]
     """PullBlogEntries lists the newest entries of many authors for somebody who is each author's friend, or the author."""
     BatchGetPublishedBlogEntries: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.BatchGetPublishedBlogEntriesRequest, _blog_service_pb2.BatchGetPublishedBlogEntriesResponse]
@@ -75,6 +77,8 @@ class BlogServiceAsyncStub(BlogServiceStub):
     """FilterHomeBlogEntries returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own
     or a friend's, and the viewer may see them.
     """
+    FilterShownMedia: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.FilterShownMediaRequest, _blog_service_pb2.FilterShownMediaResponse]  # type: ignore[assignment]
+    """FilterShownMedia returns which of these pictures entries or drafts show now, and whose those are."""
     PullBlogEntries: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.PullBlogEntriesRequest, _blog_service_pb2.PullBlogEntriesResponse]  # type: ignore[assignment]
     """PullBlogEntries lists the newest entries of many authors for somebody who is each author's friend, or the author."""
     BatchGetPublishedBlogEntries: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.BatchGetPublishedBlogEntriesRequest, _blog_service_pb2.BatchGetPublishedBlogEntriesResponse]  # type: ignore[assignment]
@@ -134,6 +138,14 @@ class BlogServiceServicer(metaclass=_abc_1.ABCMeta):
         """FilterHomeBlogEntries returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own
         or a friend's, and the viewer may see them.
         """
+
+    @_abc_1.abstractmethod
+    def FilterShownMedia(
+        self,
+        request: _blog_service_pb2.FilterShownMediaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_blog_service_pb2.FilterShownMediaResponse, _abc.Awaitable[_blog_service_pb2.FilterShownMediaResponse]]:
+        """FilterShownMedia returns which of these pictures entries or drafts show now, and whose those are."""
 
     @_abc_1.abstractmethod
     def PullBlogEntries(
