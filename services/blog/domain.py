@@ -13,6 +13,9 @@ from chassis.keys import check_key
 MAX_TITLE_CODE_POINTS = 200
 MAX_TEXT_CODE_POINTS = 50_000
 MAX_TEXT_BYTES = 200_000
+MAX_CODE_POINT_BYTES = 4
+BEGINNING_CODE_POINTS = 2000
+"""So much of a text is enough to say how it begins."""
 MAX_DRAFTS = 100
 """Of a member."""
 MAX_COMMENT_CODE_POINTS = 2000
@@ -272,12 +275,16 @@ def may_stand_on_home(viewer_id: int, account_id: int, visibility: int, relation
     return relation.is_friend and may_see(viewer_id, account_id, visibility, relation)
 
 
-def split_answer(headers: Sequence[EntryHeader]) -> tuple[list[int], list[int]]:
-    """Return the ids of the newest entries that fit in one answer, and the ids of those that do not."""
+def split_answer(
+    headers: Sequence[EntryHeader], *, text_limit: int = MAX_TEXT_CODE_POINTS
+) -> tuple[list[int], list[int]]:
+    """Return the ids of the newest entries that fit in one answer with so many code points of their texts, and the ids of those that
+    do not.
+    """
     fitting: list[int] = []
     omitted: list[int] = []
     total = 0
     for header in sorted(headers, key=lambda each: each.id, reverse=True):
-        total += header.size
+        total += min(header.size, MAX_CODE_POINT_BYTES * (MAX_TITLE_CODE_POINTS + text_limit))
         (fitting if total <= MAX_ANSWER_BYTES else omitted).append(header.id)
     return fitting, omitted

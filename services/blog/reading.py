@@ -9,6 +9,7 @@ from chassis.paging import Page
 from services.blog import store
 from services.blog.clients import SocialGraph
 from services.blog.domain import (
+    MAX_TEXT_CODE_POINTS,
     BlogEntry,
     EntryHeader,
     Relation,
@@ -27,8 +28,11 @@ class Reading:
         self._social_graph = social_graph
         self._own = Coalescer(self._pull_own)
 
-    async def visible(self, viewer_id: int, blog_entry_ids: Sequence[int]) -> tuple[list[BlogEntry], list[int]]:
-        """Return those that exist and the viewer may see, in no order, and the ids of those that are too much for one answer.
+    async def visible(
+        self, viewer_id: int, blog_entry_ids: Sequence[int], *, text_limit: int = MAX_TEXT_CODE_POINTS
+    ) -> tuple[list[BlogEntry], list[int]]:
+        """Return those that exist and the viewer may see, with at most so many code points of their texts, in no order, and the ids
+        of those that are too much for one answer.
 
         Texts are long, so that only those that will be shown are read: one query for what decides, one for the texts.
         """
@@ -38,11 +42,11 @@ class Reading:
         def is_seen(entry: EntryHeader | BlogEntry) -> bool:
             return may_see(viewer_id, entry.account_id, entry.visibility, relations.get(entry.account_id))
 
-        fitting, omitted = split_answer([header for header, _ in related if is_seen(header)])
+        fitting, omitted = split_answer([header for header, _ in related if is_seen(header)], text_limit=text_limit)
         if not fitting:
             return [], omitted
         async with connection(self._pool) as conn:
-            entries = await store.list_entries(conn, fitting)
+            entries = await store.list_entries(conn, fitting, text_limit=text_limit)
         return [entry for entry in entries if is_seen(entry)], omitted  # again: an entry can have changed in between
 
     async def shown(self, viewer_id: int, blog_entry_id: int) -> tuple[EntryHeader, Relation | None]:

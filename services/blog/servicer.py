@@ -10,7 +10,7 @@ from chassis import caller
 from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of
 from chassis.rpc import Service, method_names, require_batch
-from services.blog.domain import BlogEntry, check_change, check_new_entry
+from services.blog.domain import BEGINNING_CODE_POINTS, MAX_TEXT_CODE_POINTS, BlogEntry, check_change, check_new_entry
 from services.blog.publishing import Publishing
 from services.blog.reading import Reading
 
@@ -54,7 +54,8 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
     ) -> pb.BatchGetBlogEntriesResponse:
         """Return those that the viewer may see."""
         require_batch("blog_entry_ids", request.blog_entry_ids, MAX_BATCH)
-        entries, omitted = await self._reading.visible(request.viewer_id, request.blog_entry_ids)
+        limit = BEGINNING_CODE_POINTS if request.beginnings_only else MAX_TEXT_CODE_POINTS
+        entries, omitted = await self._reading.visible(request.viewer_id, request.blog_entry_ids, text_limit=limit)
         return pb.BatchGetBlogEntriesResponse(
             blog_entries=[entry_to_proto(entry) for entry in entries], omitted_blog_entry_ids=omitted
         )

@@ -9,7 +9,15 @@ from chassis import topology
 from chassis.database import Connection
 from chassis.ids import Kind
 from chassis.paging import Page
-from services.blog.domain import MAX_ANSWER_BYTES, BlogEntry, EntryHeader, NewBlogEntry, Visibility, Words
+from services.blog.domain import (
+    MAX_ANSWER_BYTES,
+    MAX_TEXT_CODE_POINTS,
+    BlogEntry,
+    EntryHeader,
+    NewBlogEntry,
+    Visibility,
+    Words,
+)
 
 
 @dataclass(frozen=True)
@@ -200,13 +208,15 @@ async def list_headers(conn: Connection, blog_entry_ids: Sequence[int]) -> list[
         return await cursor.fetchall()
 
 
-async def list_entries(conn: Connection, blog_entry_ids: Sequence[int]) -> list[BlogEntry]:
-    """Return those that exist, in no order."""
+async def list_entries(
+    conn: Connection, blog_entry_ids: Sequence[int], *, text_limit: int = MAX_TEXT_CODE_POINTS
+) -> list[BlogEntry]:
+    """Return those that exist with at most so many code points of their texts, in no order."""
     async with conn.cursor(row_factory=class_row(BlogEntry)) as cursor:
         await cursor.execute(
-            "SELECT id, account_id, title, text, visibility, version, edited_at, comments_count"
+            "SELECT id, account_id, title, left(text, %s) AS text, visibility, version, edited_at, comments_count"
             " FROM blog_entries WHERE id = ANY(%s)",
-            (list(blog_entry_ids),),
+            (text_limit, list(blog_entry_ids)),
         )
         return await cursor.fetchall()
 

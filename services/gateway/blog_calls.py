@@ -58,12 +58,16 @@ class BlogCalls(Calling):
         request = pb.DeleteBlogEntryRequest(account_id=account_id, blog_entry_id=blog_entry_id)
         return (await self._write(self._blog.DeleteBlogEntry, request)).blog_entry
 
-    async def blog_entries(self, viewer_id: int, entry_ids: Sequence[int]) -> Sequence[blog_entry_pb2.BlogEntry]:
-        """Return those that the viewer may see, in no order."""
+    async def blog_entries(
+        self, viewer_id: int, entry_ids: Sequence[int], *, beginnings_only: bool = False
+    ) -> Sequence[blog_entry_pb2.BlogEntry]:
+        """Return those that the viewer may see, in no order; with the beginnings of their texts where that is enough."""
         found: list[blog_entry_pb2.BlogEntry] = []
         wanted = entry_ids
         while wanted:  # one round, unless the entries are too long for one answer
-            request = pb.BatchGetBlogEntriesRequest(viewer_id=viewer_id, blog_entry_ids=wanted)
+            request = pb.BatchGetBlogEntriesRequest(
+                viewer_id=viewer_id, blog_entry_ids=wanted, beginnings_only=beginnings_only
+            )
             answer = await self._read(self._blog.BatchGetBlogEntries, request)
             found.extend(answer.blog_entries)
             wanted = answer.omitted_blog_entry_ids if len(answer.omitted_blog_entry_ids) < len(wanted) else []

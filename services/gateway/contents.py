@@ -21,7 +21,7 @@ class Contents:
         self._cache = FragmentCache(MAX_BYTES)
 
     async def html(self, entry: blog_entry_pb2.BlogEntry) -> str:
-        """Return what an entry says, as HTML."""
+        """Return what an entry says, as HTML; its whole text is there."""
         key = ("html", entry.id, entry.version)
         kept = self._cache.find(key)
         if kept is None:
@@ -36,6 +36,6 @@ class Contents:
         return await asyncio.to_thread(self._markdown.render, text)
 
     def excerpt(self, entry: blog_entry_pb2.BlogEntry) -> str:
-        """Return how an entry begins, as plain text in one line."""
+        """Return how an entry begins, as plain text in one line. The beginning of its text is enough (markdown.EXCERPT_SOURCE)."""
         key = ("excerpt", entry.id, entry.version)
         return self._cache.get(key, lambda: markup.excerpt(self._markdown.plain(entry.text)).encode()).decode()

@@ -144,7 +144,7 @@ class Hydration:
         }
         statuses, entries, authors = await asyncio.gather(
             self._clients.statuses(viewer_id, by_kind[Kind.STATUS]),
-            self._clients.blog_entries(viewer_id, by_kind[Kind.BLOG_ENTRY]),
+            self._clients.blog_entries(viewer_id, by_kind[Kind.BLOG_ENTRY], beginnings_only=True),
             self.accounts(author_ids),
         )
         written_by = {status.account_id for status in statuses} | {entry.account_id for entry in entries}
@@ -176,7 +176,11 @@ class Hydration:
         unknown = [an_id for an_id in entry_ids if an_id not in kept]
         statuses, blog_entries, authors = await asyncio.gather(
             self._clients.statuses(viewer_id, [an_id for an_id in unknown if kind_of(an_id) is Kind.STATUS]),
-            self._clients.blog_entries(viewer_id, [an_id for an_id in unknown if kind_of(an_id) is Kind.BLOG_ENTRY]),
+            self._clients.blog_entries(
+                viewer_id,
+                [an_id for an_id in unknown if kind_of(an_id) is Kind.BLOG_ENTRY],
+                beginnings_only=True,
+            ),
             self._members(entry.author_id for entry in entries),
         )
         media = await self._pictures([*statuses, *(entry.status for entry in entries if entry.entry_id in kept)])

@@ -186,6 +186,15 @@ async def test_long_entries_never_break_an_answer(blog: Blog) -> None:
     assert await page(blog, ANYBODY, limit=40, min_id=entries[0]) == entries[1:16][::-1]
 
 
+async def test_beginnings_are_short(blog: Blog) -> None:
+    entries = [await publish(blog, Visibility.PUBLIC, text="𠮷" * 50_000) for _ in range(17)]
+    entries.append(await publish(blog, Visibility.FRIENDS))
+    request = pb.BatchGetBlogEntriesRequest(viewer_id=ANYBODY, blog_entry_ids=entries, beginnings_only=True)
+    answer = await blog.ask(blog.stub.BatchGetBlogEntries, request)
+    assert {entry.id: entry.text for entry in answer.blog_entries} == dict.fromkeys(entries[:17], "𠮷" * 2000)
+    assert not answer.omitted_blog_entry_ids
+
+
 async def test_empty_and_unknown(blog: Blog) -> None:
     assert not (await read(blog, FRIEND, [])).blog_entries
     assert not (await read(blog, FRIEND, [17, 0, -1, 2**63 - 1])).blog_entries

@@ -125,6 +125,8 @@ def test_an_answer_holds_the_newest_that_fit() -> None:
     fitting, omitted = split_answer(headers)
     assert len(fitting) == 15
     assert fitting + omitted == sorted((header.id for header in headers), reverse=True)
-    exact = [EntryHeader(2, AUTHOR, 1, 0, MAX_ANSWER_BYTES), EntryHeader(1, AUTHOR, 1, 0, 1)]
-    assert split_answer(exact) == ([2], [1])
+    rest = MAX_ANSWER_BYTES - 15 * largest
+    exact = [EntryHeader(i, AUTHOR, 1, 0, size) for i, size in enumerate((1, rest, *[largest] * 15))]
+    assert split_answer(exact) == (list(range(16, 0, -1)), [0])
+    assert split_answer(exact, text_limit=2000) == (list(range(16, -1, -1)), [])
     assert split_answer([]) == ([], [])

@@ -26,7 +26,7 @@ from kodama.blog.v1 import blog_entry_pb2 as kodama_dot_blog_dot_v1_dot_blog__en
 from kodama.page.v1 import window_pb2 as kodama_dot_page_dot_v1_dot_window__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kodama/blog/v1/blog_service.proto\x12\x0ekodama.blog.v1\x1a\x1fkodama/blog/v1/blog_entry.proto\x1a\x1bkodama/page/v1/window.proto\"\x8d\x01\n\x16\x43reateBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nvisibility\x18\x04 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x17\x43reateBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"\xc1\x01\n\x16UpdateBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rblog_entry_id\x18\x02 \x01(\x03\x12\x12\n\x05title\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04text\x18\x04 \x01(\tH\x01\x88\x01\x01\x12.\n\nvisibility\x18\x05 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06_titleB\x07\n\x05_text\"H\n\x17UpdateBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"W\n\x16\x44\x65leteBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rblog_entry_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"H\n\x17\x44\x65leteBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"G\n\x1a\x42\x61tchGetBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"n\n\x1b\x42\x61tchGetBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\x12\x1e\n\x16omitted_blog_entry_ids\x18\x02 \x03(\x03\"n\n\x1dListAccountBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\"Q\n\x1eListAccountBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"I\n\x1c\x46ilterHomeBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"7\n\x1d\x46ilterHomeBlogEntriesResponse\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\",\n\x17\x46ilterShownMediaRequest\x12\x11\n\tmedia_ids\x18\x01 \x03(\x03\"2\n\nShownMedia\x12\x10\n\x08media_id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\"E\n\x18\x46ilterShownMediaResponse\x12)\n\x05media\x18\x01 \x03(\x0b\x32\x1a.kodama.blog.v1.ShownMedia\"g\n\x16PullBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\nauthor_ids\x18\x02 \x03(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\">\n\x12PublishedBlogEntry\x12\x15\n\rblog_entry_id\x18\x01 \x01(\x03\x12\x11\n\tauthor_id\x18\x02 \x01(\x03\"S\n\x17PullBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry\"=\n#BatchGetPublishedBlogEntriesRequest\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\"`\n$BatchGetPublishedBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry2\xef\x07\n\x0b\x42logService\x12\x62\n\x0f\x43reateBlogEntry\x12&.kodama.blog.v1.CreateBlogEntryRequest\x1a\'.kodama.blog.v1.CreateBlogEntryResponse\x12\x62\n\x0fUpdateBlogEntry\x12&.kodama.blog.v1.UpdateBlogEntryRequest\x1a\'.kodama.blog.v1.UpdateBlogEntryResponse\x12\x62\n\x0f\x44\x65leteBlogEntry\x12&.kodama.blog.v1.DeleteBlogEntryRequest\x1a\'.kodama.blog.v1.DeleteBlogEntryResponse\x12n\n\x13\x42\x61tchGetBlogEntries\x12*.kodama.blog.v1.BatchGetBlogEntriesRequest\x1a+.kodama.blog.v1.BatchGetBlogEntriesResponse\x12w\n\x16ListAccountBlogEntries\x12-.kodama.blog.v1.ListAccountBlogEntriesRequest\x1a..kodama.blog.v1.ListAccountBlogEntriesResponse\x12t\n\x15\x46ilterHomeBlogEntries\x12,.kodama.blog.v1.FilterHomeBlogEntriesRequest\x1a-.kodama.blog.v1.FilterHomeBlogEntriesResponse\x12\x65\n\x10\x46ilterShownMedia\x12\'.kodama.blog.v1.FilterShownMediaRequest\x1a(.kodama.blog.v1.FilterShownMediaResponse\x12\x62\n\x0fPullBlogEntries\x12&.kodama.blog.v1.PullBlogEntriesRequest\x1a\'.kodama.blog.v1.PullBlogEntriesResponse\x12\x89\x01\n\x1c\x42\x61tchGetPublishedBlogEntries\x12\x33.kodama.blog.v1.BatchGetPublishedBlogEntriesRequest\x1a\x34.kodama.blog.v1.BatchGetPublishedBlogEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!kodama/blog/v1/blog_service.proto\x12\x0ekodama.blog.v1\x1a\x1fkodama/blog/v1/blog_entry.proto\x1a\x1bkodama/page/v1/window.proto\"\x8d\x01\n\x16\x43reateBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nvisibility\x18\x04 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"H\n\x17\x43reateBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"\xc1\x01\n\x16UpdateBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rblog_entry_id\x18\x02 \x01(\x03\x12\x12\n\x05title\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04text\x18\x04 \x01(\tH\x01\x88\x01\x01\x12.\n\nvisibility\x18\x05 \x01(\x0e\x32\x1a.kodama.blog.v1.Visibility\x12\x12\n\nrequest_id\x18\x06 \x01(\tB\x08\n\x06_titleB\x07\n\x05_text\"H\n\x17UpdateBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"W\n\x16\x44\x65leteBlogEntryRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rblog_entry_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"H\n\x17\x44\x65leteBlogEntryResponse\x12-\n\nblog_entry\x18\x01 \x01(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"`\n\x1a\x42\x61tchGetBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\x12\x17\n\x0f\x62\x65ginnings_only\x18\x03 \x01(\x08\"n\n\x1b\x42\x61tchGetBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\x12\x1e\n\x16omitted_blog_entry_ids\x18\x02 \x03(\x03\"n\n\x1dListAccountBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\"Q\n\x1eListAccountBlogEntriesResponse\x12/\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\x19.kodama.blog.v1.BlogEntry\"I\n\x1c\x46ilterHomeBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x16\n\x0e\x62log_entry_ids\x18\x02 \x03(\x03\"7\n\x1d\x46ilterHomeBlogEntriesResponse\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\",\n\x17\x46ilterShownMediaRequest\x12\x11\n\tmedia_ids\x18\x01 \x03(\x03\"2\n\nShownMedia\x12\x10\n\x08media_id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\"E\n\x18\x46ilterShownMediaResponse\x12)\n\x05media\x18\x01 \x03(\x0b\x32\x1a.kodama.blog.v1.ShownMedia\"g\n\x16PullBlogEntriesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\x03\x12\x12\n\nauthor_ids\x18\x02 \x03(\x03\x12&\n\x06window\x18\x03 \x01(\x0b\x32\x16.kodama.page.v1.Window\">\n\x12PublishedBlogEntry\x12\x15\n\rblog_entry_id\x18\x01 \x01(\x03\x12\x11\n\tauthor_id\x18\x02 \x01(\x03\"S\n\x17PullBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry\"=\n#BatchGetPublishedBlogEntriesRequest\x12\x16\n\x0e\x62log_entry_ids\x18\x01 \x03(\x03\"`\n$BatchGetPublishedBlogEntriesResponse\x12\x38\n\x0c\x62log_entries\x18\x01 \x03(\x0b\x32\".kodama.blog.v1.PublishedBlogEntry2\xef\x07\n\x0b\x42logService\x12\x62\n\x0f\x43reateBlogEntry\x12&.kodama.blog.v1.CreateBlogEntryRequest\x1a\'.kodama.blog.v1.CreateBlogEntryResponse\x12\x62\n\x0fUpdateBlogEntry\x12&.kodama.blog.v1.UpdateBlogEntryRequest\x1a\'.kodama.blog.v1.UpdateBlogEntryResponse\x12\x62\n\x0f\x44\x65leteBlogEntry\x12&.kodama.blog.v1.DeleteBlogEntryRequest\x1a\'.kodama.blog.v1.DeleteBlogEntryResponse\x12n\n\x13\x42\x61tchGetBlogEntries\x12*.kodama.blog.v1.BatchGetBlogEntriesRequest\x1a+.kodama.blog.v1.BatchGetBlogEntriesResponse\x12w\n\x16ListAccountBlogEntries\x12-.kodama.blog.v1.ListAccountBlogEntriesRequest\x1a..kodama.blog.v1.ListAccountBlogEntriesResponse\x12t\n\x15\x46ilterHomeBlogEntries\x12,.kodama.blog.v1.FilterHomeBlogEntriesRequest\x1a-.kodama.blog.v1.FilterHomeBlogEntriesResponse\x12\x65\n\x10\x46ilterShownMedia\x12\'.kodama.blog.v1.FilterShownMediaRequest\x1a(.kodama.blog.v1.FilterShownMediaResponse\x12\x62\n\x0fPullBlogEntries\x12&.kodama.blog.v1.PullBlogEntriesRequest\x1a\'.kodama.blog.v1.PullBlogEntriesResponse\x12\x89\x01\n\x1c\x42\x61tchGetPublishedBlogEntries\x12\x33.kodama.blog.v1.BatchGetPublishedBlogEntriesRequest\x1a\x34.kodama.blog.v1.BatchGetPublishedBlogEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,33 +46,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEBLOGENTRYRESPONSE']._serialized_start=692
   _globals['_DELETEBLOGENTRYRESPONSE']._serialized_end=764
   _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_start=766
-  _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_end=837
-  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_start=839
-  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_end=949
-  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_start=951
-  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_end=1061
-  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_start=1063
-  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_end=1144
-  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_start=1146
-  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_end=1219
-  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_start=1221
-  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_end=1276
-  _globals['_FILTERSHOWNMEDIAREQUEST']._serialized_start=1278
-  _globals['_FILTERSHOWNMEDIAREQUEST']._serialized_end=1322
-  _globals['_SHOWNMEDIA']._serialized_start=1324
-  _globals['_SHOWNMEDIA']._serialized_end=1374
-  _globals['_FILTERSHOWNMEDIARESPONSE']._serialized_start=1376
-  _globals['_FILTERSHOWNMEDIARESPONSE']._serialized_end=1445
-  _globals['_PULLBLOGENTRIESREQUEST']._serialized_start=1447
-  _globals['_PULLBLOGENTRIESREQUEST']._serialized_end=1550
-  _globals['_PUBLISHEDBLOGENTRY']._serialized_start=1552
-  _globals['_PUBLISHEDBLOGENTRY']._serialized_end=1614
-  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_start=1616
-  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_end=1699
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_start=1701
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_end=1762
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_start=1764
-  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_end=1860
-  _globals['_BLOGSERVICE']._serialized_start=1863
-  _globals['_BLOGSERVICE']._serialized_end=2870
+  _globals['_BATCHGETBLOGENTRIESREQUEST']._serialized_end=862
+  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_start=864
+  _globals['_BATCHGETBLOGENTRIESRESPONSE']._serialized_end=974
+  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_start=976
+  _globals['_LISTACCOUNTBLOGENTRIESREQUEST']._serialized_end=1086
+  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_start=1088
+  _globals['_LISTACCOUNTBLOGENTRIESRESPONSE']._serialized_end=1169
+  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_start=1171
+  _globals['_FILTERHOMEBLOGENTRIESREQUEST']._serialized_end=1244
+  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_start=1246
+  _globals['_FILTERHOMEBLOGENTRIESRESPONSE']._serialized_end=1301
+  _globals['_FILTERSHOWNMEDIAREQUEST']._serialized_start=1303
+  _globals['_FILTERSHOWNMEDIAREQUEST']._serialized_end=1347
+  _globals['_SHOWNMEDIA']._serialized_start=1349
+  _globals['_SHOWNMEDIA']._serialized_end=1399
+  _globals['_FILTERSHOWNMEDIARESPONSE']._serialized_start=1401
+  _globals['_FILTERSHOWNMEDIARESPONSE']._serialized_end=1470
+  _globals['_PULLBLOGENTRIESREQUEST']._serialized_start=1472
+  _globals['_PULLBLOGENTRIESREQUEST']._serialized_end=1575
+  _globals['_PUBLISHEDBLOGENTRY']._serialized_start=1577
+  _globals['_PUBLISHEDBLOGENTRY']._serialized_end=1639
+  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_start=1641
+  _globals['_PULLBLOGENTRIESRESPONSE']._serialized_end=1724
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_start=1726
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESREQUEST']._serialized_end=1787
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_start=1789
+  _globals['_BATCHGETPUBLISHEDBLOGENTRIESRESPONSE']._serialized_end=1885
+  _globals['_BLOGSERVICE']._serialized_start=1888
+  _globals['_BLOGSERVICE']._serialized_end=2895
 # @@protoc_insertion_point(module_scope)

@@ -208,8 +208,11 @@ class BatchGetBlogEntriesRequest(_message.Message):
 
     VIEWER_ID_FIELD_NUMBER: _builtins.int
     BLOG_ENTRY_IDS_FIELD_NUMBER: _builtins.int
+    BEGINNINGS_ONLY_FIELD_NUMBER: _builtins.int
     viewer_id: _builtins.int
     """0 means somebody who is not signed in."""
+    beginnings_only: _builtins.bool
+    """Only the first 2,000 code points of each text are wanted, to say how it begins."""
     @_builtins.property
     def blog_entry_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """At most 1,000."""
@@ -219,10 +222,11 @@ class BatchGetBlogEntriesRequest(_message.Message):
         *,
         viewer_id: _builtins.int = ...,
         blog_entry_ids: _abc.Iterable[_builtins.int] | None = ...,
+        beginnings_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blog_entry_ids", b"blog_entry_ids", "viewer_id", b"viewer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beginnings_only", b"beginnings_only", "blog_entry_ids", b"blog_entry_ids", "viewer_id", b"viewer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
