@@ -233,6 +233,21 @@ async def test_notifications_and_markers(stage: Stage, hana: Mastodon, ken: Mast
     await stage.run(reading)
 
 
+async def test_a_comment_is_a_mention_in_a_blog_entry(stage: Stage, hana: Mastodon) -> None:
+    entry = await stage.world.write(int(stage.hana.id))
+    await stage.world.comment(int(stage.ken.id), entry, "いいね")
+    await stage.world.drain()
+
+    def reading() -> None:
+        [told] = hana.notifications(types=["mention"])
+        assert (told.type, told.account.acct, told.status.id) == ("mention", "ken", str(entry))
+        assert "いいね" in told["comment"]["content"]
+        assert hana.status(told.status.id).url == told.status.url
+        hana.notifications_dismiss(told.id)
+
+    await stage.run(reading)
+
+
 async def test_what_is_empty(stage: Stage, hana: Mastodon) -> None:
     def session() -> None:
         for empty in (

@@ -236,6 +236,10 @@ async def test_notifications(toot: Toot, stage: Stage) -> None:
     assert "ken favourited your status" in await toot("notifications")
     await toot("notifications", "--clear")
     assert "favourited" not in await toot("notifications")
+    entry = await stage.world.write(int(stage.hana.id))
+    await stage.world.comment(int(stage.ken.id), entry)
+    await stage.world.drain()
+    assert "ken mentioned you" in await toot("notifications")
 
 
 async def test_changing_oneself(toot: Toot) -> None:
