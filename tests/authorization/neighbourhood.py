@@ -28,6 +28,7 @@ class Neighbourhood:
     """Ids of a status and a blog entry that were deleted, and of no account."""
     tokens: dict[tuple[Viewer, str], str] = field(default_factory=dict)
     tables: list[tuple[str, str]] = field(default_factory=list)
+    columns: dict[tuple[str, str], sql.Composed] = field(default_factory=dict)
 
     @property
     def owner(self) -> Member:
@@ -44,7 +45,16 @@ class Neighbourhood:
             self.tables = [(str(schema), str(table)) for schema, table in found]
             conn.execute("CREATE SCHEMA kept")
             for schema, table in self.tables:
-                conn.execute(sql.SQL("CREATE TABLE {} AS TABLE {}").format(*self._names(schema, table)))
+                kept, changing = self._names(schema, table)
+                # Without what PostgreSQL derives from the rest, and lets nobody write.
+                columns = conn.execute(
+                    "SELECT column_name FROM information_schema.columns"
+                    " WHERE table_schema = %s AND table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position",
+                    (schema, table),
+                ).fetchall()
+                names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns)
+                conn.execute(sql.SQL("CREATE TABLE {} AS SELECT {} FROM {}").format(kept, names, changing))
+                self.columns[(schema, table)] = names
 
     def restore(self, conn: psycopg.Connection) -> None:
         """Make things as they were."""
@@ -52,7 +62,8 @@ class Neighbourhood:
             conn.execute("SET LOCAL session_replication_role = replica")
             for schema, table in self.tables:
                 kept, changed = self._names(schema, table)
-                conn.execute(sql.SQL("DELETE FROM {1}; INSERT INTO {1} TABLE {0}").format(kept, changed))
+                names = self.columns[(schema, table)]
+                conn.execute(sql.SQL("DELETE FROM {1}; INSERT INTO {1} ({2}) TABLE {0}").format(kept, changed, names))
 
     @staticmethod
     def _names(schema: str, table: str) -> tuple[sql.Identifier, sql.Identifier]:
