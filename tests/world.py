@@ -230,7 +230,7 @@ class World:
             """
             SELECT 'social_graph', id, task, payload FROM social_graph.ledger WHERE starts_with(task, 'timeline.')
             UNION ALL SELECT 'status', id, task, payload FROM status.ledger WHERE starts_with(task, 'timeline.')
-            UNION ALL SELECT 'blog', id, task, payload FROM blog.ledger
+            UNION ALL SELECT 'blog', id, task, payload FROM blog.ledger WHERE starts_with(task, 'timeline.')
             UNION ALL SELECT 'timeline', id, task, payload FROM timeline.ledger
             ORDER BY 1, 2
             """

@@ -68,6 +68,27 @@ async def test_each_edit_arrives_and_a_narrowing_as_a_deletion(stage: Stage) -> 
         assert own.events[2][0] == "status.update"
 
 
+async def test_a_blog_entry_arrives_when_it_is_published_and_whenever_it_changes(stage: Stage) -> None:
+    ann, bob = await stage.friends()
+    draft = (await bob.http.post("/api/v1/blogs/drafts", data={"title": "題", "text": "一"})).json()
+    await stage.world.drain()
+    async with listening(ann.http) as heard:
+        entry = (await bob.http.post(f"/api/v1/blogs/drafts/{draft['id']}/publish")).json()
+        await stage.world.drain()
+        await bob.http.put(f"/api/v1/blogs/{entry['id']}", data={"text": "二"})
+        await stage.world.drain()
+        await heard.until(lambda heard: len(heard.events) == 2)
+        assert [(name, payload["id"]) for name, payload, _ in heard.events] == [
+            ("update", entry["id"]),
+            ("status.update", entry["id"]),
+        ]
+        assert "二" in heard.events[1][1]["content"]
+        await bob.http.put(f"/api/v1/blogs/{entry['id']}", data={"visibility": "self"})
+        await stage.world.drain()
+        await heard.until(lambda heard: len(heard.events) >= 3)
+        assert heard.events[2] == ("delete", int(entry["id"]), "")
+
+
 async def test_notifications_arrive_where_the_token_covers_them(stage: Stage) -> None:
     [reader] = await stage.network.sign_up("reads_all", scopes="read write follow")
     [only_posts] = await stage.network.sign_up("reads_posts", scopes="read:statuses write follow")
