@@ -38,8 +38,10 @@ def clean(text: str) -> str:
     """
     if "\0" in text:
         raise UnacceptableText("contains the character NUL, which cannot be stored")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise UnacceptableText("contains half of a surrogate pair, which is not a character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UnacceptableText("contains half of a surrogate pair, which is not a character") from error
     text = _CONTROLS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
     text = _drop_unbalanced(text)
     if _UNSORTABLE_FLOOD.search(text):
@@ -74,6 +76,8 @@ def _drop_unbalanced(text: str) -> str:
 
 def count(text: str) -> int:
     """Return how many characters clean text has: grapheme clusters, with every address as 23."""
+    if "://" not in text:
+        return len(_CLUSTER.findall(text))
     urls = len(URL.findall(text))
     return len(_CLUSTER.findall(URL.sub("", text))) + urls * URL_LENGTH
 

@@ -32,6 +32,8 @@ def find_mentions(text: str, domain: str) -> list[Mention]:
 
     Names inside addresses and members of other networks are none.
     """
+    if "@" not in text:
+        return []
     urls = [match.span() for match in URL.finditer(text)]
     return [
         Mention(match.start(), match.end(), match["handle"].lower())

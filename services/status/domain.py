@@ -166,9 +166,12 @@ def check_media(media_ids: Sequence[int]) -> list[int]:
 
 def check_visibility(visibility: int) -> Visibility | None:
     """Return a visibility; None where none is said. Raises InvalidField for what is none."""
-    if visibility not in (0, *Visibility):
-        raise InvalidField("visibility", "A status is public, unlisted, for friends, or direct.")
-    return Visibility(visibility) if visibility else None
+    if not visibility:
+        return None
+    try:
+        return Visibility(visibility)
+    except ValueError as error:
+        raise InvalidField("visibility", "A status is public, unlisted, for friends, or direct.") from error
 
 
 def check_text(text: str, *, may_be_blank: bool = False) -> str:

@@ -41,9 +41,7 @@ class Posting:
         the author may not see what they reply to, InvalidField where it mentions too many or shows pictures that it cannot, Conflict
         while another call under the same key is posting.
         """
-        addressed, missing = await asyncio.gather(
-            self._address(new), self._media.find_missing(new.account_id, new.media_ids)
-        )
+        addressed, missing = await self._prepare(new)
         status = await self._insert(addressed) if addressed is not None and not missing else None
         if status is not None:
             self._bell.ring()
@@ -64,6 +62,12 @@ class Posting:
         if not posted:
             raise FailedPrecondition("The status that this idempotency key posted has been deleted.")
         return posted[0]
+
+    async def _prepare(self, new: NewStatus) -> tuple[NewStatus | None, list[int]]:
+        """Return a status with whom it concerns, None where what it replies to is not there, and the pictures that are not there."""
+        if not new.media_ids:
+            return await self._address(new), []
+        return await asyncio.gather(self._address(new), self._media.find_missing(new.account_id, new.media_ids))
 
     async def _insert(self, new: NewStatus) -> Status | None:
         """Insert a status; those that are posted at the same time are one statement and one flush of the log.
@@ -86,9 +90,10 @@ class Posting:
 
     async def _address(self, new: NewStatus) -> NewStatus | None:
         """Return a status with whom it mentions and replies to; None where there is nothing that its author could reply to."""
-        mentioned = await self._accounts.find(check_mentions(new.text, self._domain))
+        handles = check_mentions(new.text, self._domain)
+        mentioned = await self._accounts.find(handles) if handles else {}
         if not new.in_reply_to_id:
-            return replace(new, mentioned=mentioned)
+            return replace(new, mentioned=mentioned) if mentioned else new
         for parent in await self._reading.visible(new.account_id, [new.in_reply_to_id]):
             return replace(new, mentioned=mentioned, in_reply_to_account_id=parent.account_id)
         return None

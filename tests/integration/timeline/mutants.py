@@ -26,13 +26,14 @@ class CachedFriends(Friends):
 
     def __init__(self, friends: Friends) -> None:
         self._inner = friends
-        self._known: dict[int, list[int]] = {}
+        self._known: dict[int, Ids] = {}
 
-    async def of(self, account_ids):  # type: ignore[no-untyped-def]  # a fault, put in from outside
+    async def arrays_of(self, account_ids):  # type: ignore[no-untyped-def]  # a fault, put in from outside
         for account_id in account_ids:
             if account_id not in self._known:
-                self._known |= {account_id: (await self._inner.of([account_id])).get(account_id, [])}
-        return {account_id: self._known[account_id] for account_id in account_ids if self._known[account_id]}
+                found = await self._inner.arrays_of([account_id])
+                self._known |= {account_id: found.get(account_id, np.empty(0, dtype=np.int64))}
+        return {account_id: self._known[account_id] for account_id in account_ids if len(self._known[account_id])}
 
 
 class FanOutWithCachedFriends(Mutant):
