@@ -34,6 +34,9 @@ class Publisher(Protocol):
     def publish(self, messages: Sequence[Message]) -> None:
         """Return when all are confirmed. Raises PublishError; then any of them may have been published."""
 
+    def is_congested(self) -> bool:
+        """Tell whether messages wait for a worker in a queue that was last published to. Raises PublishError."""
+
     def keep_alive(self) -> None:
         """Answer the broker's heartbeats; call it every few seconds while there is nothing to publish."""
 
@@ -58,6 +61,7 @@ class AmqpPublisher:
             transport_options={"read_timeout": deadline_seconds, "write_timeout": deadline_seconds},
         )
         self._published = 0
+        self._last_queues: set[str] = set()
         self._unconfirmed: set[int] = set()
         self._refused = ""
         self._faults = (*self._connection.connection_errors, *self._connection.channel_errors, OSError)
@@ -80,6 +84,7 @@ class AmqpPublisher:
     def publish(self, messages: Sequence[Message]) -> None:
         """Return when all are confirmed. Raises PublishError; then any of them may have been published."""
         deadline = time.monotonic() + self._deadline_seconds
+        self._last_queues = {message.queue for message in messages}
         try:
             for message in messages:
                 self._send(message, _time_left(deadline))
@@ -121,6 +126,15 @@ class AmqpPublisher:
 
     def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
         self._refused = f"no queue takes messages for {routing_key}"
+
+    def is_congested(self) -> bool:
+        """Tell whether messages wait for a worker in a queue that was last published to. Raises PublishError."""
+        try:
+            return any(self._channel.queue_declare(name, passive=True).message_count for name in self._last_queues)
+        except TimeoutError as error:
+            raise PublishError("the broker does not say what waits in its queues") from error
+        except self._faults as error:
+            raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Give the connection back, whatever state it is in."""
@@ -170,6 +184,10 @@ class TransportPublisher:
                 )
         except Exception as error:  # the transport passes on whatever its driver raises
             raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
+
+    def is_congested(self) -> bool:
+        """It is not known: this transport does not tell apart what waits and what is being worked on."""
+        return False
 
     def keep_alive(self) -> None:
         """Nothing to do: there are no heartbeats."""

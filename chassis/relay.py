@@ -6,6 +6,7 @@ dies leaves its rows due. A row may be published twice; it is never lost.
 
 import random
 import threading
+import time
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -27,6 +28,8 @@ CLAIM_LIMIT = 500
 """Rows in one pass, each of which may stand for up to a hundred changes."""
 POLL_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 5.0
+GATHER_SECONDS = 0.05
+GATHER_STEP_SECONDS = 0.005
 FAILURES_BEFORE_ALONE = 2
 
 
@@ -66,6 +69,17 @@ class Relay:
                 publisher.keep_alive()
                 for _ in conn.notifies(timeout=POLL_SECONDS, stop_after=1):
                     pass
+            else:
+                self._gather(publisher)
+
+    def _gather(self, publisher: Publisher) -> None:
+        """Let rows come together while all workers are busy, though not for long.
+
+        What was published now would stand in line in any case, and many small batches are more work than a few large ones.
+        """
+        until = time.monotonic() + GATHER_SECONDS
+        while time.monotonic() < until and publisher.is_congested():
+            self._stop.wait(GATHER_STEP_SECONDS)
 
 
 def relay_due(

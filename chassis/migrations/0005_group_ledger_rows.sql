@@ -5,5 +5,7 @@ ALTER TABLE ledger
         CASE jsonb_typeof(payload) WHEN 'array' THEN jsonb_array_length(payload) ELSE 1 END
     ) STORED CHECK (payload_count BETWEEN 1 AND 100),
     ADD CONSTRAINT ledger_payload_check CHECK (
-        NOT payload @? '$[*] ? (@.type() <> "object")' AND pg_column_size(payload) <= 8192 * payload_count
+        jsonb_typeof(payload) IN ('object', 'array')
+        AND NOT coalesce(payload @? 'strict $[*] ? (@.type() <> "object")', false) -- NULL where it is no array
+        AND pg_column_size(payload) <= 8192 * payload_count
     );

@@ -158,7 +158,7 @@ CASE jsonb_typeof(payload)
     ELSE 1
 END) STORED NOT NULL,
     CONSTRAINT ledger_last_error_check CHECK ((length(last_error) <= 1000)),
-    CONSTRAINT ledger_payload_check CHECK (((NOT (payload @? '$[*]?(@.type() != "object")'::jsonpath)) AND (pg_column_size(payload) <= (8192 * payload_count)))),
+    CONSTRAINT ledger_payload_check CHECK (((jsonb_typeof(payload) = ANY (ARRAY['object'::text, 'array'::text])) AND (NOT COALESCE((payload @? 'strict $[*]?(@.type() != "object")'::jsonpath), false)) AND (pg_column_size(payload) <= (8192 * payload_count)))),
     CONSTRAINT ledger_payload_count_check CHECK (((payload_count >= 1) AND (payload_count <= 100)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.0', autovacuum_vacuum_threshold='5000', fillfactor='80');

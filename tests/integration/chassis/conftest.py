@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import TupleRow, dict_row
+from psycopg.types.json import Jsonb
 
 from chassis import ledger, topology
 from chassis.database import Pool, connection, make_pool
@@ -56,6 +57,14 @@ class Ledger:
         """Insert so many rows of `timeline.fan_out`, numbered in their payloads."""
         await self.append("status.published", *({"entry_id": number} for number in range(first, first + count)))
 
+    async def share(self, *numbers: int) -> None:
+        """Insert a row of `timeline.fan_out` that these changes share."""
+        async with connection(self.pool) as conn:
+            await conn.execute(
+                "INSERT INTO ledger (task, queue, payload) VALUES ('timeline.fan_out', 'timeline.live', %s)",
+                (Jsonb([{"entry_id": number} for number in numbers]),),
+            )
+
     async def rows(self) -> list[dict[str, Any]]:
         """All rows by id; `is_due` tells whether the relay would take them now."""
         async with connection(self.pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
@@ -90,6 +99,9 @@ class Recorder:
         if self.error is not None:
             raise self.error
         self.sent.extend(messages)
+
+    def is_congested(self) -> bool:
+        return False
 
     def keep_alive(self) -> None: ...
 

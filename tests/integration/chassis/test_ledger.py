@@ -55,8 +55,8 @@ async def test_an_unknown_event_is_an_error(work: Ledger) -> None:
         await work.append("status.liked", {"entry_id": 1})
 
 
-@pytest.mark.parametrize("payload", [[1, 2], 3, {"text": "x" * 9000}])
-async def test_a_payload_is_a_small_object(work: Ledger, payload: object) -> None:
+@pytest.mark.parametrize("payload", [[1, 2], [], [[]], 3, {"text": "x" * 9000}, [{}] * (ledger.MAX_SHARING + 1)])
+async def test_a_payload_is_a_small_object_or_some_of_them(work: Ledger, payload: object) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         await work.append("status.published", payload)  # type: ignore[arg-type]  # on purpose
 
@@ -127,6 +127,18 @@ async def test_open_rows_are_listed_oldest_first_dead_ones_too(pool: Pool, work:
         everything = await ledger.list_open(conn, ["timeline.fan_out", "timeline.retract"], 10)
     assert [row.payload for row in listed] == [{"entry_id": number} for number in (1, 2)]
     assert [row.payload for row in everything] == [{"entry_id": number} for number in (1, 2, 3, 9)]
+
+
+async def test_a_row_that_changes_share_counts_for_each_of_them(pool: Pool, work: Ledger) -> None:
+    await work.share(1, 2, 3)
+    await work.publish_statuses(2, first=4)
+    async with connection(pool) as conn:
+        [lag] = await ledger.lag(conn)
+        listed = [await ledger.list_open(conn, ["timeline.fan_out"], limit) for limit in (1, 3, 4, 5)]
+        gone = await ledger.complete(conn, [row.id for row in listed[-1]])
+    assert lag.open_rows == 5
+    assert [sum(len(ledger.payloads_of(row.payload)) for row in rows) for rows in listed] == [3, 3, 4, 5]
+    assert sorted(delivery.changes for delivery in gone) == [1, 1, 3]
 
 
 async def test_lag_tells_per_task_what_is_open_dead_and_how_old(pool: Pool, work: Ledger) -> None:

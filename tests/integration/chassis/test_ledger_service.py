@@ -80,6 +80,18 @@ async def test_open_work_is_listed_with_a_sign_that_there_is_more(remote: Remote
     ]
 
 
+async def test_a_shared_row_counts_for_each_of_its_changes(remote: Remote, work: Ledger) -> None:
+    await work.share(1, 2, 3)
+    await work.publish_statuses(1, first=4)
+    for limit, rows in ((2, 0), (3, 1), (4, 2)):
+        request = pb.ListOpenWorkRequest(tasks=["timeline.fan_out"], limit=limit)
+        answer = await remote.ask("ListOpenWork", request, caller.TIMELINE)
+        assert (len(answer.rows), answer.has_more) == (rows, limit < 4)
+    await remote.ask("CompleteWork", pb.CompleteWorkRequest(row_ids=[answer.rows[0].id]), caller.WORKER)
+    [pace] = (await remote.ask("GetLag", pb.GetLagRequest(), caller.OPERATOR)).paces
+    assert pace.samples == 3
+
+
 async def test_operators_see_dead_work_replay_and_discard_it(remote: Remote, work: Ledger, pool: Pool) -> None:
     await work.publish_statuses(3)
     async with connection(pool) as conn:

@@ -37,6 +37,20 @@ def test_nothing_to_publish_is_nothing_to_wait_for(broker_url: str) -> None:
         publisher.keep_alive()
 
 
+async def test_it_is_congested_while_something_waits_where_it_last_published(broker_url: str) -> None:
+    with open_publisher(broker_url) as publisher:
+        assert not publisher.is_congested()
+        publisher.publish([a_message(1, QUEUE)])
+
+        async def is_congested(expected: bool = True) -> bool:
+            return publisher.is_congested() is expected
+
+        await eventually(is_congested)
+        publisher.publish([a_message(2, "housekeeping")])
+        assert len(take_all(broker_url, "housekeeping")) == 1
+        await eventually(lambda: is_congested(False))  # what waits elsewhere is not asked for
+
+
 def test_a_publisher_declares_what_a_wiped_broker_has_lost(broker_url: str) -> None:
     with channel_of(broker_url) as channel:
         channel.queue_delete(QUEUE)

@@ -126,6 +126,28 @@ async def test_a_row_that_failed_twice_travels_alone(pool: Pool, work: Ledger, r
     assert sorted(publisher.batches()) == [[1, 2, 4], [3]]
 
 
+async def test_a_shared_row_that_failed_twice_is_split(pool: Pool, work: Ledger, relay_once: Pass) -> None:
+    await work.share(1, 2, 3)
+    await work.share(4, 5)
+    publisher = Recorder()
+    relay_once(publisher)
+    assert publisher.batches() == [[1, 2, 3, 4, 5]]
+    async with connection(pool) as conn:
+        await conn.execute(
+            "UPDATE ledger SET due_at = now(), attempts = 2, last_error = 'planted' WHERE payload_count = 3"
+        )
+    before = (await work.rows())[0]
+    publisher = Recorder()
+    assert relay_once(publisher) == 3
+    assert sorted(publisher.batches()) == [[1], [2], [3]]
+    shared, *split = await work.rows()
+    assert [change["entry_id"] for change in shared["payload"]] == [4, 5]
+    assert [row["payload"] for row in split] == [{"entry_id": number} for number in (1, 2, 3)]
+    assert {(row["created_at"], row["attempts"], row["last_error"]) for row in split} == {
+        (before["created_at"], 3, "planted")
+    }
+
+
 async def test_a_row_dies_after_its_last_attempt_and_can_be_replayed(
     pool: Pool, work: Ledger, relay_once: Pass
 ) -> None:

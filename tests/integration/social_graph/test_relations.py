@@ -10,6 +10,7 @@ from kodama.social_graph.v1 import social_graph_service_pb2 as pb
 from chassis import caller
 from chassis.errors import InvalidField, KodamaError
 from chassis.rpc import call
+from services.social_graph import servicer
 from services.social_graph.domain import write_page_token
 from tests.integration.social_graph.conftest import SECONDS, Graph, KnownAccounts
 
@@ -158,13 +159,20 @@ async def test_bad_pages(graph: Graph) -> None:
     assert far == pb.ListFriendRequestsResponse()
 
 
-async def test_streams_and_counts_tell_all_friends(graph: Graph) -> None:
+async def test_streams_and_counts_tell_all_friends(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     await graph.form(KARATE)
     club = nx.Graph(KARATE)
     friends = await graph.friend_ids([*club, 1000, 1, 1])
     assert friends == {1000: []} | {member: sorted(club[member]) for member in club}
     assert await graph.counts([*club, 1000]) == dict(club.degree)
     assert await graph.friend_ids([]) == {}
+    [group] = await graph.grouped_friend_ids([*club, 1000])
+    assert group == friends
+    monkeypatch.setattr(servicer, "MAX_GROUP", 40)
+    groups = await graph.grouped_friend_ids([*club, 1000])
+    assert len(groups) > 2
+    assert {account_id: ids for part in groups for account_id, ids in part.items()} == friends
+    assert await graph.grouped_friend_ids([]) == []
     assert await graph.counts([]) == {}
 
 

@@ -39,6 +39,10 @@ class WaywardBroker:
         if is_breaking:
             raise PublishError("the broker went away")
 
+    def is_congested(self) -> bool:
+        """Never: what waits here waits for the history."""
+        return False
+
     def keep_alive(self) -> None:
         """Nothing to do."""
 

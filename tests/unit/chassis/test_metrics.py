@@ -28,6 +28,13 @@ def test_only_the_last_thousand_count() -> None:
     assert (pace.samples, pace.delivered_p99_ms) == (RECENT, 1000)
 
 
+def test_a_row_that_changes_share_counts_for_each() -> None:
+    freshness = Freshness()
+    freshness.note([Delivery("timeline.fan_out", "timeline.live", 0.5, 1.0, changes=3), *deliveries(9.0)])
+    [pace] = freshness.paces()
+    assert (pace.samples, pace.delivered_p50_ms, pace.delivered_p99_ms) == (4, 1000, 9000)
+
+
 def test_what_was_never_published_counts_as_delivered_only() -> None:
     freshness = Freshness()
     freshness.note([Delivery("timeline.fill", "timeline.bulk", None, 2.0)])
