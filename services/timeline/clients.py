@@ -281,19 +281,26 @@ async def open_clients(settings: Settings, role: str) -> AsyncIterator[Clients]:
     signer = Signer(role, settings.derive("rpc"))
     async with AsyncExitStack() as stack:
         channels = {}
-        for service, reads in (
-            ("social_graph", ("StreamFriendIds", "Relate")),
-            ("status", ("FilterHomeStatuses", "PullStatuses", "BatchGetPublishedStatuses", "BatchGetStatuses")),
-            ("blog", ("FilterHomeBlogEntries", "PullBlogEntries", "BatchGetPublishedBlogEntries")),
+        for name, service, reads in (
+            ("social_graph", "social_graph.v1.SocialGraphService", ("StreamFriendIds", "Relate")),
+            (
+                "status",
+                "status.v1.StatusService",
+                ("FilterHomeStatuses", "PullStatuses", "BatchGetPublishedStatuses", "BatchGetStatuses"),
+            ),
+            (
+                "blog",
+                "blog.v1.BlogService",
+                ("FilterHomeBlogEntries", "PullBlogEntries", "BatchGetPublishedBlogEntries"),
+            ),
+            ("comments", "blog.v1.CommentService", ("BatchGetComments",)),
         ):
-            camel = "".join(word.title() for word in service.split("_"))
-            channels[service] = open_channel(
-                settings.address(service), f"kodama.{service}.v1.{camel}Service", retryable=reads
-            )
-            stack.push_async_callback(channels[service].close)
+            address = settings.address(service.partition(".")[0])
+            channels[name] = open_channel(address, f"kodama.{service}", retryable=reads)
+            stack.push_async_callback(channels[name].close)
         status = status_pb_grpc.StatusServiceStub(channels["status"])
         graph = graph_pb_grpc.SocialGraphServiceStub(channels["social_graph"])
-        comment = comment_pb_grpc.CommentServiceStub(channels["blog"])
+        comment = comment_pb_grpc.CommentServiceStub(channels["comments"])
         yield Clients(
             Publications(
                 {
