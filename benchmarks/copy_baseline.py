@@ -26,7 +26,7 @@ ROW = np.dtype(
         ),
     ]
 )
-POSTS_PER_COMMIT = 200
+POSTS_PER_COMMIT = 400
 """As many as the relay puts into one message at most, so that a commit is as large as a worker's."""
 ROWS_PER_COMMIT = 60_000
 """And about as many rows at most as a worker writes in one transaction."""

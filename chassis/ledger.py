@@ -20,7 +20,8 @@ from chassis import topology
 from chassis.database import Connection, Pool, connection
 from chassis.metrics import Delivery
 
-CHANNEL = "kodama_ledger"
+CHANNEL = "kodama_ledger_"
+"""Before the name of the schema: a ledger's rows wake its own relay and no other."""
 MAX_PAUSE_SECONDS = 60
 TRANSIENT_PAUSE_SECONDS = 5
 BELL_INTERVAL_SECONDS = 0.005
@@ -234,9 +235,12 @@ class Bell:
         while self._rung.is_set():
             self._rung.clear()
             with suppress(Exception):  # the relay polls as well
-                async with connection(self._pool) as conn, conn.transaction():
-                    await conn.execute("SET LOCAL synchronous_commit = off")  # nothing is written, nothing can be lost
-                    await conn.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+                async with connection(self._pool) as conn:
+                    # Without waiting for the log: nothing is written, nothing can be lost.
+                    await conn.execute(
+                        "SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s || current_schema(), '')",
+                        (CHANNEL,),
+                    )
             await asyncio.sleep(BELL_INTERVAL_SECONDS)
 
 

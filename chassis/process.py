@@ -12,6 +12,7 @@ from chassis.database import Pool, make_pool
 from chassis.housekeeping import repeat
 from chassis.idempotency import delete_expired
 from chassis.logs import configure_logging
+from chassis.memory import settle
 from chassis.metrics import serve_metrics
 from chassis.rpc import Server, Service
 from chassis.settings import Settings, refuse
@@ -56,6 +57,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     serve_metrics(settings.metrics_address(name))
     async with open_server(name, settings, build):
+        settle()
         log.info("serving", service=name, address=settings.address(name))
         await stop.wait()
     log.info("stopped", service=name)

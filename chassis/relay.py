@@ -18,6 +18,7 @@ from psycopg import sql
 from chassis import ledger, topology
 from chassis.database import KEEPALIVES
 from chassis.ledger import ClaimedRow, payloads_of
+from chassis.memory import settle
 from chassis.publisher import Message, Publisher, PublishError, open_publisher
 from chassis.settings import Settings
 from chassis.task_app import make_task_app
@@ -29,7 +30,7 @@ CLAIM_LIMIT = 500
 POLL_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 5.0
 GATHER_SECONDS = 0.05
-GATHER_STEP_SECONDS = 0.005
+GATHER_STEP_SECONDS = 0.01
 FAILURES_BEFORE_ALONE = 2
 
 
@@ -63,7 +64,7 @@ class Relay:
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def _relay(self, conn: psycopg.Connection, publisher: Publisher) -> None:
-        conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(ledger.CHANNEL)))
+        conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(ledger.CHANNEL + self._producer)))
         while not self._stop.is_set():
             if relay_due(conn, publisher, self._app, self._producer, self._settings) == 0:
                 publisher.keep_alive()
@@ -152,6 +153,7 @@ def run_relays(settings: Settings, producers: Sequence[str], stop: threading.Eve
     threads = [
         threading.Thread(target=Relay(settings, producer, stop).run, name=f"relay-{producer}") for producer in producers
     ]
+    settle()
     for thread in threads:
         thread.start()
     for thread in threads:

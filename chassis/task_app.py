@@ -22,6 +22,7 @@ from chassis import broker, topology
 from chassis.caller import WORKER, Signer
 from chassis.errors import Conflict, Unavailable
 from chassis.logs import configure_logging
+from chassis.memory import settle
 from chassis.rpc import call, open_channel
 from chassis.settings import Settings, load_settings
 
@@ -137,6 +138,7 @@ class Runtime(Generic[Context]):
                     loop.call_soon_threadsafe(loop.stop)
                     raise
                 self._loop = loop
+                settle()
             assert self._context is not None
             return self._loop, self._context
 

@@ -51,7 +51,7 @@ QUEUES: Final = {
 TASKS: Final = {
     task.name: task
     for task in (
-        Task("timeline.fan_out", "timeline.live", batch_size=200, time_limit_seconds=60),
+        Task("timeline.fan_out", "timeline.live", batch_size=400, time_limit_seconds=60),
         Task("timeline.notify", "timeline.live", batch_size=200, time_limit_seconds=60),
         Task("timeline.revise", "timeline.live", batch_size=200, time_limit_seconds=60),
         Task("timeline.retract", "housekeeping", batch_size=200, time_limit_seconds=60),

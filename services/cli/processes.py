@@ -80,6 +80,7 @@ def worker(
             f"--loglevel={settings.log_level}",
             "--without-gossip",
             "--without-mingle",
+            "--without-heartbeat",  # Celery's own, an event that nobody listens to; the connection's stays
         ]
     )
 

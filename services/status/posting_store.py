@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from psycopg.types.json import Jsonb
 
 from chassis import topology
@@ -71,7 +72,7 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
             "kind": Kind.STATUS.value,
             "direct": Visibility.DIRECT.value,
             "max_sharing": MAX_SHARING,
-            "posts": Jsonb([_as_json(number, post) for number, post in enumerate(posts)]),
+            "posts": Jsonb([_as_json(number, post) for number, post in enumerate(posts)], dumps=msgspec.json.encode),
             **topology.tasks_of("status.published"),
             **{f"notice_{name}": values for name, values in topology.tasks_of("status.mentioned").items()},
         },
@@ -85,7 +86,7 @@ def _as_json(number: int, post: NewStatus) -> dict[str, object]:
         "number": number,
         "account_id": post.account_id,
         "request_id": post.request_id,
-        "fingerprint": post.fingerprint.hex(),
+        "fingerprint": post.fingerprint.hex() if post.request_id else "",
         "text": post.text,
         "visibility": post.visibility.value,
         "mentioned_ids": list(post.mentioned.values()),

@@ -7,7 +7,9 @@ import pytest
 
 from chassis import ledger, topology
 from chassis.database import Pool, connection, transaction
-from tests.integration.chassis.conftest import Ledger
+from tests.integration.chassis.conftest import PRODUCER, Ledger
+
+CHANNEL = ledger.CHANNEL + PRODUCER
 
 
 async def test_an_event_writes_one_row_per_task_and_payload(pool: Pool, work: Ledger) -> None:
@@ -180,13 +182,13 @@ async def test_dead_rows_are_listed_in_pages_replayed_and_discarded(pool: Pool, 
 async def test_the_bell_wakes_who_listens_once_for_many_rings(pool: Pool, work: Ledger) -> None:
     bell = ledger.Bell(pool)
     async with connection(pool) as listener, connection(pool) as other:
-        await listener.execute(f"LISTEN {ledger.CHANNEL}")
+        await listener.execute(f"LISTEN {CHANNEL}")
         for _ in range(100):
             bell.ring()
         heard = [each.channel async for each in listener.notifies(timeout=10, stop_after=1)]
-        assert heard == [ledger.CHANNEL]
+        assert heard == [CHANNEL]
         await bell.close()
-        await other.execute("SELECT pg_notify(%s, 'the end')", (ledger.CHANNEL,))
+        await other.execute("SELECT pg_notify(%s, 'the end')", (CHANNEL,))
         later = [each.payload async for each in listener.notifies(timeout=10, stop_after=1)]
         assert later == ["the end"]
         await listener.execute("UNLISTEN *")
@@ -195,7 +197,7 @@ async def test_the_bell_wakes_who_listens_once_for_many_rings(pool: Pool, work: 
 async def test_a_ring_after_a_ring_is_heard_too(pool: Pool) -> None:
     bell = ledger.Bell(pool)
     async with connection(pool) as listener:
-        await listener.execute(f"LISTEN {ledger.CHANNEL}")
+        await listener.execute(f"LISTEN {CHANNEL}")
         for _ in range(3):
             bell.ring()
             assert [each async for each in listener.notifies(timeout=10, stop_after=1)]
