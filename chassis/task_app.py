@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import celery
 import structlog
+import uvloop
 from celery import signals
 from kodama.ledger.v1 import ledger_service_pb2 as ledger_pb
 from kodama.ledger.v1 import ledger_service_pb2_grpc as ledger_pb_grpc
@@ -128,7 +129,7 @@ class Runtime(Generic[Context]):
     def _ready(self) -> tuple[asyncio.AbstractEventLoop, Context]:
         with self._lock:
             if self._loop is None:
-                loop = asyncio.new_event_loop()
+                loop = uvloop.new_event_loop()
                 threading.Thread(target=loop.run_forever, name="tasks-loop", daemon=True).start()
                 opening = asyncio.run_coroutine_threadsafe(self._stack.enter_async_context(self._open_context()), loop)
                 try:
