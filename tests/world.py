@@ -1,5 +1,6 @@
 """A small network for tests: real services in this process, and the ledgers' work done by hand, when and as often as a test says."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -134,6 +135,10 @@ class World:
         )
         answer = await call(self.statuses.CreateStatus, request, self._gateway, timeout_seconds=SECONDS)
         return answer.status.id
+
+    async def post_together(self, account_ids: Sequence[int], visibility: int = 0) -> list[int]:
+        """Post a status for each of them at the same moment; return their ids."""
+        return await asyncio.gather(*(self.post(account_id, visibility=visibility) for account_id in account_ids))
 
     async def write(self, account_id: int, visibility: int = 0) -> int:
         """Publish a blog entry; return its id."""

@@ -120,6 +120,13 @@ class Machine(RuleBasedStateMachine):
         status_id = self.stage.run(self.world.post(self.members[author], "echo", visibility))
         self.posted.append((self.members[author], status_id))
 
+    @rule(two=pair, visibility=st.integers(1, 4))
+    def post_together(self, two: tuple[int, int], visibility: int) -> None:
+        """Two post at the same moment, so that their fan-outs share a row."""
+        authors = [self.members[number] for number in two]
+        status_ids = self.stage.run(self.world.post_together(authors, visibility))
+        self.posted += zip(authors, status_ids, strict=True)
+
     @rule(author=member, mentioned=member, visibility=st.integers(1, 4))
     def address(self, author: int, mentioned: int, visibility: int) -> None:
         """Post with a mention, perhaps of nobody who is a friend, perhaps for nobody else."""

@@ -21,6 +21,23 @@ async def test_a_friends_status_is_there_at_once_and_again_when_delivered(world:
     assert await world.home(eve) == []
 
 
+async def test_what_two_friends_post_at_the_same_moment_shares_a_row_and_is_there_at_once(world: World) -> None:
+    ann, bob, eve = await world.members(3)
+    for friend in (ann, bob):
+        await world.befriend(friend, eve)
+    await world.drain()
+    await world.home(eve)
+    world.settle_pushing()
+    posted = await world.post_together([ann, bob])
+    [work] = [work for work in world.open_work() if work.task == "timeline.fan_out"]
+    assert {change["entry_id"] for change in work.payload} == set(posted)
+    newest_first = sorted(posted, reverse=True)
+    assert await world.home(eve) == newest_first
+    await world.drain()
+    assert world.pushed(eve) == newest_first
+    assert await world.home(eve) == newest_first
+
+
 async def test_nothing_is_pushed_to_who_never_reads(world: World) -> None:
     ann, bob = await world.members(2)
     await world.befriend(ann, bob)
