@@ -9,6 +9,7 @@ from benchmarks.figures import Latency, latency_of
 from benchmarks.network import Bench
 from benchmarks.population import wait_until_delivered
 from benchmarks.posting_load import PostingJob, post
+from benchmarks.usage import Phase, phase
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Burst:
     relayed: Latency | None
     """From a post's commit until its last entry was committed."""
     load_cpu_seconds: float
+    used: Phase
+    """What each part used from the first post until the ledger was empty."""
 
     @property
     def per_second(self) -> float:
@@ -40,10 +43,11 @@ def measure_burst(bench: Bench, job: PostingJob, *, is_held: bool = False) -> Bu
 
     Where it is held, the relay is stopped while the posts are made, as if the broker were away; times then count from when it goes on.
     """
-    with relay_stopped(bench) if is_held else nullcontext():
-        posted = post(job, bench.environment())
-    released_at = time.time()
-    empty_at = wait_until_delivered(bench)
+    with phase(bench) as used:  # what is asked afterwards is not a part of it
+        with relay_stopped(bench) if is_held else nullcontext():
+            posted = post(job, bench.environment())
+        released_at = time.time()
+        empty_at = wait_until_delivered(bench)
     ids = posted.status_ids
     committed = _post_commits(bench, ids)
     arrived = _entry_commits(bench, ids)
@@ -61,6 +65,7 @@ def measure_burst(bench: Bench, job: PostingJob, *, is_held: bool = False) -> Bu
         visible=_since(dict(zip(ids, posted.due_at, strict=True)), arrived),
         relayed=_since(committed, arrived),
         load_cpu_seconds=posted.cpu_seconds,
+        used=used,
     )
 
 

@@ -1,7 +1,7 @@
 """How fast posts reach their authors' friends: `python -m benchmarks.fan_out`. What each figure means: benchmarks/README.md."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,6 @@ from benchmarks.network import Bench, bench_network, further_workers
 from benchmarks.population import Member, author_groups, populate, wait_until_delivered, wait_until_pushed_to
 from benchmarks.posting_load import PostingJob
 from benchmarks.report import console, machine_facts, show_figures, show_machine, show_usage, write_json
-from benchmarks.usage import Usage, phase
 
 FRIENDS = (1, 24, 130, 1000)
 AUTHORS = 40
@@ -40,8 +39,6 @@ class Step:
     friends: int
     burst: Burst
     copy: CopyResult
-    used: Mapping[str, Usage]
-    """What each part used during the burst."""
 
     @property
     def ratio(self) -> float:
@@ -81,9 +78,8 @@ def activate(bench: Bench, members: Sequence[Member]) -> None:
 def measure_step(bench: Bench, members: Sequence[Member], friends: int, workers: int, *, is_held: bool = False) -> Step:
     """Post at full speed, wait for the last delivery, then COPY the same rows over as many connections as there are workers."""
     job = PostingJob(authors_with(members, friends), posts_for(friends), MAX_BURST_SECONDS, CONCURRENCY)
-    with phase(bench) as used:
-        burst = measure_burst(bench, job, is_held=is_held)
-    return Step(friends, burst, measure_copy(bench, burst.first_id, connections=workers), used.parts)
+    burst = measure_burst(bench, job, is_held=is_held)
+    return Step(friends, burst, measure_copy(bench, burst.first_id, connections=workers))
 
 
 def measure_freshness(bench: Bench, members: Sequence[Member], friends: int, rate: int) -> Freshness:
@@ -111,7 +107,8 @@ def measure(friends: int, workers: int) -> dict[str, Any]:
         freshness = [measure_freshness(bench, members, friends, rate) for rate in RATES]
     show_machine(facts)
     _show(steps, backlog, freshness, workers)
-    show_usage({f"{step.friends} friends": step.used for step in steps} | {"backlog": backlog.used})
+    used = {f"{step.friends} friends": step.burst.used.parts for step in steps}
+    show_usage(used | {"backlog": backlog.burst.used.parts})
     chosen = next(step for step in steps if step.friends == friends)
     return {
         "deliveries_per_second": chosen.burst.per_second,

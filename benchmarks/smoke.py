@@ -108,9 +108,8 @@ class Smoke:
             seconds=60,
             concurrency=self._plan.connections,
         )
-        with phase(self._bench) as used:
-            burst = measure_burst(self._bench, job)
-        self._note("deliveries out", used, burst.load_cpu_seconds / burst.empty_seconds)
+        burst = measure_burst(self._bench, job)
+        self._note("deliveries out", burst.used, burst.load_cpu_seconds / burst.empty_seconds)
         baseline = measure_copy(self._bench, burst.first_id, connections=LIVE_WORKERS)
         figure = Figure(
             "deliveries out",
