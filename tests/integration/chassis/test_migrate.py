@@ -72,7 +72,8 @@ def test_everything_applies_once(empty: Settings) -> None:
 def test_the_ground_comes_first_and_ledgers_where_work_is_produced(service: str) -> None:
     names = [migration.name for migration in list_migrations(service)]
     ledger = ["chassis/0002_ledger.sql"] if service in PRODUCERS else []
-    ground = ["chassis/0001_ids.sql", *ledger, "chassis/0003_claims.sql", "chassis/0004_chores.sql"]
+    shared = ["chassis/0005_group_ledger_rows.sql"] if service in PRODUCERS else []
+    ground = ["chassis/0001_ids.sql", *ledger, "chassis/0003_claims.sql", "chassis/0004_chores.sql", *shared]
     own = names[len(ground) :]
     assert names[: len(ground)] == ground
     assert own == sorted(own)
