@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 
 from chassis.database import Pool, connection, transaction
 from services.social_graph import suggestion_store as store
-from services.social_graph.domain import MAX_WEDGES, Suggestion
+from services.social_graph.domain import MAX_SUGGESTIONS, MAX_WEDGES, Suggestion
 from services.social_graph.suggestion_store import Neighbour
-from services.social_graph.suggestions import make_graph, suggest
+from services.social_graph.suggestions import CsrGraph, Model, suggest_around
 
 
 class Computing:
@@ -44,5 +44,13 @@ class Computing:
 def suggest_to_group(group: Sequence[int], neighbours: Sequence[Neighbour]) -> dict[int, list[Suggestion]]:
     """Return the suggestions of a group's members that still have friends."""
     members = set(group)
-    graph = make_graph({near.account_id: near.friend_ids for near in neighbours if near.is_mutual})
-    return suggest(graph, {near.account_id: near.friend_ids for near in neighbours if near.account_id in members})
+    friends_of = {near.account_id: near.friend_ids for near in neighbours if near.account_id in members}
+    ends = [(near.account_id, friend_id) for near in neighbours if near.is_mutual for friend_id in near.friend_ids]
+    around = CsrGraph.from_edges(*zip(*ends, strict=True)) if ends else CsrGraph.from_edges([], [])
+    suggestions = suggest_around(around, list(friends_of), Model.default(), k=MAX_SUGGESTIONS, left_out=friends_of)
+    return {
+        account_id: [
+            Suggestion(found.account_id, found.score, found.mutual_count, found.sample_friends) for found in best
+        ]
+        for account_id, best in suggestions.items()
+    }

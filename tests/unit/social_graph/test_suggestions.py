@@ -1,82 +1,203 @@
-"""Suggestions against a brute force that knows nothing of networkx's scores."""
+"""Suggestions: the kernel against plain networkx, and both against a brute force that knows nothing of either."""
 
+import math
 from fractions import Fraction
+from typing import Any
 
 import networkx as nx
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from services.social_graph.domain import Suggestion
-from services.social_graph.suggestions import SCORE_DIGITS, make_graph, suggest
+from services.social_graph.suggestions import (
+    FEATURES,
+    CsrGraph,
+    Model,
+    Reranking,
+    Source,
+    Suggestion,
+    cut_blocks,
+    explain,
+    prepare,
+    suggest,
+    suggest_around,
+    suggest_rows,
+)
 
-GRAPHS = {
-    "karate": nx.karate_club_graph(),
-    "les miserables": nx.convert_node_labels_to_integers(nx.les_miserables_graph()),
+Network = nx.Graph
+GRAPHS: dict[str, "Network[Any]"] = {
+    "karate": nx.Graph(nx.karate_club_graph().edges),
+    "les miserables": nx.Graph(nx.convert_node_labels_to_integers(nx.les_miserables_graph()).edges),
     "davis": nx.convert_node_labels_to_integers(nx.davis_southern_women_graph()),
     "random": nx.gnp_random_graph(80, 0.1, seed=3),
     "hubs": nx.barabasi_albert_graph(120, 4, seed=5),
+    "cliques": nx.relaxed_caveman_graph(12, 8, 0.2, seed=7),
+    "a tree": nx.balanced_tree(3, 4),
     "a star": nx.star_graph(70),
+    "alone": nx.disjoint_union(nx.path_graph(3), nx.empty_graph(2)),
 }
+COUNT = len(FEATURES)
+MODELS = {
+    "resource allocation": Model.default(),
+    "kernel": Model(0.5, 0.2),
+    "re-ranked": Model(
+        0.75, -0.1, Reranking(tuple((np.arange(COUNT) - 4) / 10), tuple((4 - np.arange(COUNT)) / 40), 2.5)
+    ),
+}
+members = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+graphs = pytest.mark.parametrize("network", GRAPHS.values(), ids=GRAPHS)
 
 
-def brute_force(network: "nx.Graph[int]", member: int) -> list[Suggestion]:
-    friends = {node: set(network[node]) for node in network}
-    found = []
-    for other in set(network) - {member} - friends[member]:
-        mutual = friends[member] & friends[other]
-        if mutual:
-            score = round(float(sum(Fraction(1, len(friends[friend])) for friend in mutual)), SCORE_DIGITS)
-            weightiest = sorted(mutual, key=lambda friend: (len(friends[friend]), friend))[:3]
-            found.append(Suggestion(other, score, len(mutual), tuple(weightiest)))
-    found.sort(key=lambda suggestion: (-suggestion.score, -suggestion.mutual_friends_count, suggestion.account_id))
-    return found[:50]
+@graphs
+@members
+def test_the_kernel_is_plain_networkx(network: "Network[Any]", model: Model) -> None:
+    csr = CsrGraph.from_networkx(network)
+    for k in (1, 10, 50):
+        assert suggest(csr, model=model, k=k) == suggest(network, model=model, k=k)
 
 
-def around(network: "nx.Graph[int]", members: list[int]) -> "nx.Graph[int]":
-    """What the store reads: all friends of each friend of the members, and nobody else's."""
-    return make_graph({friend: list(network[friend]) for member in members for friend in network[member]})
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sets(st.tuples(st.integers(0, 25), st.integers(0, 25)).filter(lambda ends: ends[0] < ends[1]), max_size=90),
+    st.sampled_from(list(MODELS.values())),
+    st.integers(1, 30),
+)
+def test_the_kernel_is_plain_networkx_on_any_graph(edges: set[tuple[int, int]], model: Model, k: int) -> None:
+    network = nx.Graph([(u * 1000 + 1, v * 1000 + 1) for u, v in edges])
+    assert suggest(CsrGraph.from_networkx(network), model=model, k=k) == suggest(network, model=model, k=k)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_each_member_alone(name: str) -> None:
-    network = GRAPHS[name]
-    for member in network:
-        left_out = {member: list(network[member])}
-        assert suggest(around(network, [member]), left_out) == {member: brute_force(network, member)}
+@graphs
+def test_resource_allocation_is_that_of_a_brute_force(network: "Network[Any]") -> None:
+    friends = {node: set(network[node]) - {node} for node in network}
+    for member, best in suggest(CsrGraph.from_networkx(network)).items():
+        found = []
+        for other in set(network) - {member} - friends[member]:
+            mutual = friends[member] & friends[other]
+            if mutual:
+                score = sum(Fraction(1, len(friends[friend])) for friend in mutual)
+                samples = sorted(mutual, key=lambda friend: (len(friends[friend]), friend))[:3]
+                found.append((-score, -len(mutual), other, tuple(samples)))
+        found.sort()
+        shown = [s for s in best if s.source is Source.FRIENDS_OF_FRIENDS]
+        assert [(-s.mutual_count, s.account_id, s.sample_friends) for s in shown] == [each[1:] for each in found[:50]]
+        assert [s.score for s in shown] == pytest.approx([float(-each[0]) for each in found[:50]], rel=1e-6)
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_members_together(name: str) -> None:
-    network = GRAPHS[name]
-    for start in range(0, len(network), 17):
-        members = list(network)[start : start + 17]
-        suggestions = suggest(around(network, members), {member: list(network[member]) for member in members})
-        assert suggestions == {member: brute_force(network, member) for member in members}
+@graphs
+@members
+def test_a_list_is_as_long_as_it_can_be(network: "Network[Any]", model: Model) -> None:
+    for member, best in suggest(CsrGraph.from_networkx(network), model=model, k=50).items():
+        others = set(network) - {member} - set(network[member])
+        ids = [suggestion.account_id for suggestion in best]
+        assert len(ids) == len(set(ids)) == min(50, len(others))
+        assert set(ids) <= others
+        assert [s.source for s in best] == sorted(s.source for s in best)
+        assert [s.score for s in best] == sorted((s.score for s in best), reverse=True)
 
 
-def test_the_part_around_a_member_is_smaller_than_the_network_and_has_true_degrees() -> None:
-    network = GRAPHS["random"]
-    part = around(network, [0])
-    assert part.number_of_edges() < network.number_of_edges() / 2
-    assert all(part.degree(friend) == network.degree(friend) for friend in network[0])
-    two_hops = nx.ego_graph(network, 0, radius=1)  # what would be wrong: the friends without their other friends
-    assert any(two_hops.degree(friend) != network.degree(friend) for friend in network[0])
+def test_who_has_few_friends_of_friends_gets_who_is_near_then_who_is_popular() -> None:
+    network = nx.path_graph(6)
+    network.add_edges_from([(10, 11), (10, 12), (10, 13), (11, 12)])
+    best = suggest(CsrGraph.from_networkx(network))[0]
+    assert [(s.account_id, s.source) for s in best[:2]] == [(2, Source.FRIENDS_OF_FRIENDS), (3, Source.NEARBY)]
+    assert {s.source for s in best[2:]} <= {Source.COMMUNITY, Source.POPULAR}
+    assert {s.account_id for s in best} == {2, 3, 4, 5, 10, 11, 12, 13}
 
 
-def test_equal_scores_are_ordered_by_mutual_friends_then_by_id() -> None:
-    # 10 through one friend of degree 2; 11 and 12 through two friends of degree 4 each.
-    network = nx.Graph([(1, 2), (2, 10), (1, 3), (1, 4)])
-    network.add_edges_from((hub, other) for hub in (3, 4) for other in (11, 12, 20 + hub))
-    best = suggest(make_graph({friend: list(network[friend]) for friend in network[1]}), {1: list(network[1])})[1]
-    assert [(suggestion.account_id, suggestion.score) for suggestion in best[:3]] == [(11, 0.5), (12, 0.5), (10, 0.5)]
+def test_a_network_of_two_has_nobody_to_suggest_and_an_empty_one_nobody_at_all() -> None:
+    assert suggest(CsrGraph.from_edges([5], [7])) == {5: [], 7: []}
+    empty = CsrGraph.from_edges([], [])
+    assert suggest(empty) == {}
+    assert cut_blocks(empty) == []
 
 
-def test_at_most_fifty_and_nobody_without_friends() -> None:
-    star = GRAPHS["a star"]
-    [best] = suggest(around(star, [1]), {1: [0]}).values()
-    assert [suggestion.account_id for suggestion in best] == list(range(2, 52))
-    assert suggest(make_graph({}), {1: []}) == {1: []}
+@pytest.mark.parametrize("wedges", [1, 50, 300, 10**9])
+def test_blocks_together_are_the_whole(wedges: int) -> None:
+    graph = CsrGraph.from_networkx(GRAPHS["hubs"])
+    prepared = prepare(graph, MODELS["re-ranked"])
+    blocks = cut_blocks(graph, wedges)
+    assert [start for start, _ in blocks] == [0, *(stop for _, stop in blocks[:-1])]
+    assert blocks[-1][1] == len(graph)
+    parts = [suggest_rows(prepared, start, stop) for start, stop in blocks]
+    for name, whole in suggest_rows(prepared, 0, len(graph))._asdict().items():
+        assert np.array_equal(np.concatenate([getattr(part, name) for part in parts]), whole), name
 
 
-def test_whom_to_leave_out_is_left_out() -> None:
-    network = nx.path_graph(4)
-    assert suggest(around(network, [0]), {0: [1, 2]}) == {0: []}
+def test_what_does_not_fit_is_refused() -> None:
+    graph = CsrGraph.from_networkx(GRAPHS["karate"])
+    prepared = prepare(graph, Model.default())
+    for start, stop, k in [(-1, 3, 50), (3, 2, 50), (0, 35, 50), (0, 3, 0), (0, 3, 101)]:
+        with pytest.raises(ValueError, match=r"rows|suggestions"):
+            suggest_rows(prepared, start, stop, k=k)
+    with pytest.raises(ValueError, match="wedge"):
+        cut_blocks(graph, 0)
+    with pytest.raises(ValueError, match="fit together"):
+        CsrGraph.of([1, 2], [0, 1], [1])
+    with pytest.raises(ValueError, match="two ends"):
+        CsrGraph.from_edges([1, 2], [3])
+    with pytest.raises(KeyError, match="999"):
+        suggest(graph, [0, 999])
+    unfit: Any
+    for unfit in (nx.DiGraph([(1, 2)]), nx.Graph([("a", "b")])):
+        with pytest.raises(TypeError):
+            CsrGraph.from_networkx(unfit)
+
+
+def around(graph: CsrGraph, ids: list[int]) -> CsrGraph:
+    """What the online path reads: all friends of each of the members' friends, and everybody's number of friends."""
+    network = graph.to_networkx()
+    part = nx.Graph([(w, x) for u in ids for w in network[u] for x in network[w]])
+    counts = {node: network.nodes[node]["friends_count"] for node in part}
+    nx.set_node_attributes(part, counts, "friends_count")
+    return CsrGraph.from_networkx(part)
+
+
+@graphs
+@members
+def test_around_two_members_everything_is_as_in_the_whole_network(network: "Network[Any]", model: Model) -> None:
+    graph = CsrGraph.from_networkx(network)
+    whole = suggest(graph, model=model)
+    for u, v in list(network.edges)[::7]:
+        ego = around(graph, [u, v])
+        for member, best in suggest_around(ego, [u, v], model).items():
+            assert best == [s for s in whole[member] if s.source is Source.FRIENDS_OF_FRIENDS]
+
+
+def test_short_lists_around_members_are_filled_with_who_is_popular() -> None:
+    graph = CsrGraph.from_networkx(GRAPHS["a tree"])
+    ego = around(graph, [50])
+    [near] = suggest_around(ego, [50], Model.default(), popular=[50, 999, 16, 51], k=20).values()
+    assert [s.account_id for s in near if s.source is Source.POPULAR] == [999]
+    [filled] = suggest_around(ego, [50], prepare(graph, Model.default()), popular=[0], k=20).values()
+    assert {s.source for s in filled} >= {Source.FRIENDS_OF_FRIENDS, Source.COMMUNITY}
+    [stranger] = suggest_around(ego, [12345], Model.default(), popular=[7, 8], k=20).values()
+    assert stranger == [Suggestion(7, 0.0, 0, (), Source.POPULAR), Suggestion(8, 0.0, 0, (), Source.POPULAR)]
+    [left] = suggest_around(ego, [50], Model.default(), left_out={50: [51]}, popular=[7], k=20).values()
+    assert 51 not in {s.account_id for s in left}
+
+
+@members
+def test_a_score_is_explained_by_its_parts(model: Model) -> None:
+    network = GRAPHS["hubs"]
+    graph = CsrGraph.from_networkx(network)
+    for member, best in suggest(graph, list(network)[::11], model=model).items():
+        for suggestion in best:
+            why = explain(graph, model, member, suggestion.account_id)
+            assert (why.mutual_count, why.sample_friends) == (suggestion.mutual_count, suggestion.sample_friends)
+            if suggestion.source is Source.FRIENDS_OF_FRIENDS:
+                assert why.score == pytest.approx(suggestion.score, rel=1e-6)
+            if why.parts:
+                assert math.exp(sum(part.contribution for part in why.parts)) == pytest.approx(why.score)
+                assert [part.feature for part in why.parts] == list(FEATURES)
+
+
+def test_also_friends_and_strangers_are_explained() -> None:
+    graph = CsrGraph.from_networkx(GRAPHS["karate"])
+    friends = explain(graph, MODELS["re-ranked"], 0, 1)
+    assert friends.mutual_count == len(list(nx.common_neighbors(GRAPHS["karate"], 0, 1)))
+    strangers = explain(graph, MODELS["re-ranked"], 11, 26)
+    assert (strangers.mutual_count, strangers.score, strangers.parts) == (0, 0.0, ())
+    with pytest.raises(KeyError):
+        explain(graph, Model.default(), 0, 999)

@@ -1,0 +1,170 @@
+"""What the re-ranking looks at: how a member's candidates hang together with the member's friends.
+
+With u the member, v the candidate, M their mutual friends, d the numbers of friends:
+
+    kernel                                log d_v^-b · Σ d_w^-a                       (a, b as tuned)
+    mutual_friends                        log |M|
+    resource_allocation                   log Σ 1 / d_w                               (Zhou, Lü, Zhang 2009)
+    tie_strength                          log Σ (|N(u) ∩ N(w)| + 1) / |N(u) ∪ N(w)|   (Jaccard of the member and the mutual friend)
+    edges_among_mutual_friends            log(1 + E), E friendships inside of M
+    weighted_edges_among_mutual_friends   log(1 + Σ e_w / d_w), e_w friendships of w inside of M
+    density_among_mutual_friends          2E / (|M| (|M| - 1))
+    candidate_friends                     log d_v
+    union_of_friends                      log(d_u + d_v - |M|)
+
+All of it is known from the rows of the member's friends and from degrees, so that ego graphs give the same numbers as the whole
+network. Sums run over mutual friends in the order of their ids, here and in plain networkx, to give the same last digit.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from services.social_graph.suggestions.kernel import MEMBER, Array, Best, Network, Table, Whole, find
+from services.social_graph.suggestions.model import CANDIDATES, FEATURES, MAX_EGO
+
+COUNT = len(FEATURES)
+
+
+class Ego(NamedTuple):
+    """A member's friends, known by their places, and their candidates."""
+
+    friends: Array
+    """uint64[friends, words]: who of the friends are friends of each other, a bit each."""
+    mutual: Array
+    """uint64[candidates, words]: who of the friends are friends of each candidate, a bit each."""
+    ties: Array
+    """float64[friends]: the member's tie strength with each."""
+    inverses: Array
+    """float64[friends]: one divided by each one's number of friends."""
+
+
+@njit(cache=True, nogil=True)
+def make_ego(network: Network, members: Array, describes: bool) -> Ego:
+    """Return room for each of the members; where nothing is described, for the mutual friends only."""
+    widest = 1
+    for u in members:
+        widest = max(widest, network.indptr[u + 1] - network.indptr[u])
+    size = min(widest, MAX_EGO) if describes else 0
+    return Ego(
+        np.zeros((size, (size + 63) >> 6), dtype=np.uint64),
+        np.zeros((CANDIDATES, (widest + 63) >> 6), dtype=np.uint64),
+        np.empty(size),
+        np.empty(size),
+    )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def ones(word: Whole) -> Whole:
+    """Return how many bits of a 64-bit word are set."""
+    x = np.uint64(word)
+    x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def lowest(word: Whole) -> Whole:
+    """Return the place of the lowest bit that is set."""
+    x = np.uint64(word)
+    return ones((x & (~x + np.uint64(1))) - np.uint64(1))
+
+
+@njit(cache=True, nogil=True)
+def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array) -> None:
+    """Set the bits of the mutual friends of u and the first candidates.
+
+    It takes the shorter way: the rows of the candidates, or those of the friends once more.
+    """
+    indptr, indices = network.indptr, network.indices
+    first, stop = indptr[u], indptr[u + 1]
+    mutual[:count, : (stop - first + 63) >> 6] = 0
+    way = 0
+    for r in range(count):
+        way += indptr[best.rows[r] + 1] - indptr[best.rows[r]]
+    for p in range(first, stop):
+        way -= indptr[indices[p] + 1] - indptr[indices[p]]
+    if way <= 0:
+        for r in range(count):
+            _look_for_friends(network, best.rows[r], bits, table, mutual[r])
+    else:
+        _look_for_candidates(network, u, bits, table, best, count, mutual)
+
+
+@njit(cache=True, nogil=True)
+def _look_for_friends(network: Network, v: Whole, bits: Whole, table: Table, mutual: Array) -> None:
+    """Go through the row of a candidate."""
+    for q in range(network.indptr[v], network.indptr[v + 1]):
+        total = table.slots[find(table.slots, bits, network.indices[q]), 1]
+        if total < 0 and total != MEMBER:
+            _set(mutual, -1 - total)
+
+
+@njit(cache=True, nogil=True)
+def _look_for_candidates(
+    network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array
+) -> None:
+    """Go through the rows of all friends of u."""
+    indptr, indices = network.indptr, network.indices
+    first, stop = indptr[u], indptr[u + 1]
+    for r in range(count):  # the sums are not needed any more: let the slots say who is a candidate
+        table.slots[find(table.slots, bits, best.rows[r]), 1] = first - stop - 1 - r
+    for p in range(first, stop):
+        for q in range(indptr[indices[p]], indptr[indices[p] + 1]):
+            total = table.slots[find(table.slots, bits, indices[q]), 1]
+            if total < first - stop and total != MEMBER:
+                _set(mutual[first - stop - 1 - total], p - first)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _set(words: Array, bit: Whole) -> None:
+    words[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+
+
+@njit(cache=True, nogil=True)
+def measure_ties(network: Network, u: Whole, ego: Ego) -> None:
+    """Compute the tie strength of u with each friend, and one divided by the friend's number of friends."""
+    first, stop = network.indptr[u], network.indptr[u + 1]
+    words = (stop - first + 63) >> 6
+    for i in range(stop - first):
+        common = 0
+        for k in range(words):
+            common += ones(ego.friends[i, k])
+        d = network.degrees[network.indices[first + i]]
+        ego.ties[i] = (common + 1.0) / (network.degrees[u] + d - common)
+        ego.inverses[i] = 1.0 / d
+
+
+@njit(cache=True, nogil=True)
+def describe(ego: Ego, words: Whole, d_u: Whole, d_v: Whole, score: Any, r: Whole, out: Array) -> None:
+    """Put the features of the r-th candidate, who has mutual friends, into `out`, in the order of FEATURES."""
+    mutual = ego.mutual[r]
+    m, edges = 0, 0
+    allocation, tie, weighted = 0.0, 0.0, 0.0
+    for k in range(words):
+        m += ones(mutual[k])
+    for k in range(words):
+        word = mutual[k]
+        while word != np.uint64(0):
+            i = (k << 6) + lowest(word)
+            word &= word - np.uint64(1)
+            inside = 0
+            if m > 1:
+                for j in range(words):
+                    inside += ones(ego.friends[i, j] & mutual[j])
+            allocation += ego.inverses[i]
+            tie += ego.ties[i]
+            edges += inside
+            weighted += inside * ego.inverses[i]
+    out[0] = math.log(score)
+    out[1] = math.log(m)
+    out[2] = math.log(allocation)
+    out[3] = math.log(tie)
+    out[4] = math.log(1.0 + edges * 0.5)
+    out[5] = math.log(1.0 + weighted)
+    out[6] = edges / (m * (m - 1.0)) if m > 1 else 0.0
+    out[7] = math.log(d_v)
+    out[8] = math.log(max(1, d_u + d_v - m))

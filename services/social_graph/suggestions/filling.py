@@ -1,0 +1,150 @@
+"""Whom to suggest to members with few friends of friends: who is three steps away, popular in their community, or popular."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from services.social_graph.suggestions.graphs import CsrGraph
+from services.social_graph.suggestions.kernel import Array, Best, Network, Table, Whole, comes_before, find, table_bits
+from services.social_graph.suggestions.model import Source
+
+ROUNDS = 4
+MAX_STEPS = 100_000
+"""How many friends of candidates are looked at for one member."""
+SCRAMBLE = 0x9E3779B1
+NEARBY, COMMUNITY, POPULAR = (int(source) for source in (Source.NEARBY, Source.COMMUNITY, Source.POPULAR))
+
+
+class Surroundings(NamedTuple):
+    """Who is popular where; all int32."""
+
+    communities: Array
+    """[n] each row's community."""
+    community_order: Array
+    """[n] all rows, by community, those with the most friends first."""
+    community_starts: Array
+    """[communities + 1] where each begins in `community_order`."""
+    popular_order: Array
+    """[n] all rows, those with the most friends first."""
+
+
+NOWHERE = Surroundings(*(np.zeros(0, dtype=np.int32) for _ in Surroundings._fields))
+"""Nothing is filled."""
+
+
+def surround(graph: CsrGraph) -> Surroundings:
+    """Find the communities of a graph, and who is popular in them."""
+    labels = find_communities(graph.indptr, graph.indices, ROUNDS)
+    rows = np.arange(len(graph), dtype=np.int32)
+    _, communities = np.unique(labels, return_inverse=True)
+    sizes = np.bincount(communities, minlength=0)
+    return Surroundings(
+        communities.astype(np.int32),
+        np.lexsort((rows, -graph.degrees, communities)).astype(np.int32),
+        np.concatenate(([0], np.cumsum(sizes))).astype(np.int32),
+        np.lexsort((rows, -graph.degrees)).astype(np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def find_communities(indptr: Array, indices: Array, rounds: Whole) -> Array:
+    """Return a label per row: each in turn takes the one most frequent among its friends (Raghavan, Albert, Kumara 2007).
+
+    Among equally frequent ones it is the one with the least scrambled number, so that low ids do not flood the network.
+    """
+    n = len(indptr) - 1
+    labels = np.arange(n).astype(np.int32)
+    counts = np.zeros(n, dtype=np.int32)
+    for _ in range(rounds):
+        changed = False
+        for u in range(n):
+            best, most, rank = labels[u], 0, np.int64(0)
+            for p in range(indptr[u], indptr[u + 1]):
+                counts[labels[indices[p]]] += 1
+            for p in range(indptr[u], indptr[u + 1]):
+                label = labels[indices[p]]
+                frequency = counts[label]
+                if frequency > 0:
+                    scrambled = (np.int64(label) * SCRAMBLE) & 0xFFFFFFFF
+                    if frequency > most or (frequency == most and scrambled < rank):
+                        best, most, rank = label, frequency, scrambled
+                    counts[label] = 0
+            changed = changed or best != labels[u]
+            labels[u] = best
+        if not changed:
+            break
+    return labels
+
+
+@njit(cache=True, nogil=True)
+def walk_on(
+    network: Network, bits: Whole, table: Table, best: Best, count: Whole, room: Whole, found: Array, scores: Array
+) -> Whole:
+    """Let the kernel go one step further, each candidate weighing their own score times d^-a.
+
+    Put at most `room` of whom it finds, and their scores, into the last two arrays, the best first; return how many they are.
+    """
+    indptr, indices = network.indptr, network.indices
+    steps, taken = 0, 0
+    while taken < count:
+        steps += indptr[best.rows[taken] + 1] - indptr[best.rows[taken]]
+        if steps > MAX_STEPS:
+            break
+        taken += 1
+    far_bits = table_bits(steps, len(network.degrees))
+    far = np.zeros((1 << far_bits, 2), dtype=np.int64)
+    sums = np.zeros(1 << far_bits, dtype=np.float64)
+    reached = np.empty(min(steps, len(network.degrees)), dtype=np.int64)
+    size = 0
+    for r in range(taken):
+        x = best.rows[r]
+        weight = best.scores[r] * network.weights[network.degrees[x]]
+        for q in range(indptr[x], indptr[x + 1]):
+            h = find(far, far_bits, indices[q])
+            if far[h, 0] == 0:
+                if table.slots[find(table.slots, bits, indices[q]), 0] != 0:
+                    continue
+                far[h, 0] = np.int64(indices[q] + 1) << 32
+                reached[size] = h
+                size += 1
+            sums[h] += weight
+    kept = 0
+    for i in range(size):
+        v = (far[reached[i], 0] >> 32) - 1
+        kept = _keep(found, scores, kept, room, v, sums[reached[i]] * network.factors[network.degrees[v]])
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _keep(found: Array, scores: Array, kept: Whole, room: Whole, v: Whole, score: Any) -> Whole:
+    """Put v where it belongs into a short list in order; return how long that is then."""
+    if kept == room:
+        if not comes_before(score, 0, v, scores[kept - 1], 0, found[kept - 1]):
+            return kept
+        kept -= 1
+    i = kept
+    while i > 0 and comes_before(score, 0, v, scores[i - 1], 0, found[i - 1]):
+        found[i], scores[i] = found[i - 1], scores[i - 1]
+        i -= 1
+    found[i], scores[i] = v, score
+    return kept + 1
+
+
+@njit(cache=True, nogil=True)
+def take_popular(order: Array, bits: Whole, table: Table, chosen: Array, size: Whole) -> Whole:
+    """Add rows of an order that are neither in the table nor chosen yet, until `chosen` is full; return how many are chosen then."""
+    for v in order:
+        if size == len(chosen):
+            break
+        if table.slots[find(table.slots, bits, v), 0] != 0:
+            continue
+        is_new = True
+        for j in range(size):
+            if chosen[j] == v:
+                is_new = False
+                break
+        if is_new:
+            chosen[size] = v
+            size += 1
+    return size

@@ -1,0 +1,146 @@
+"""Friendships of a network hidden from itself, to see how a model would have found them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from services.social_graph.suggestions.features import COUNT, describe, find_mutual, make_ego, measure_ties
+from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
+from services.social_graph.suggestions.kernel import (
+    Array,
+    Best,
+    Network,
+    Table,
+    Whole,
+    accumulate,
+    clear,
+    comes_before,
+    find,
+    make_table,
+    network_of,
+    row_wedges,
+    select_best,
+    table_bits,
+)
+from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO
+
+UNRANKED = 1000
+"""The rank of who is no candidate, or far behind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A network without some of its friendships, and members whose hidden friends should be found."""
+
+    graph: CsrGraph
+    members: Int64s
+    """Rows, those with the most hidden friends not favoured."""
+    starts: Int64s
+    """Member i's hidden friends are `hidden[starts[i]:starts[i + 1]]`, rows."""
+    hidden: Int32s
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return, per member, the mean over their hidden friends of values given for each of these."""
+        return np.add.reduceat(values, self.starts[:-1], axis=-1) / np.diff(self.starts)
+
+
+def hide(graph: CsrGraph, fraction: float, members: int, wedges: int, chance: np.random.Generator) -> Trial:
+    """Hide a fraction of the friendships; choose so many of the members that lost some, and fewer where they have more wedges."""
+    ends = np.repeat(np.arange(len(graph), dtype=np.int64), np.diff(graph.indptr))
+    once = ends < graph.indices
+    left, right = ends[once], graph.indices[once].astype(np.int64)
+    chosen = chance.choice(len(left), max(1, round(len(left) * fraction)), replace=False)
+    left, right = left[chosen], right[chosen]
+    rest = graph.without(left, right)
+    owners, friends = np.concatenate((left, right)), np.concatenate((right, left))
+    candidates = chance.permutation(np.unique(owners))[:members]
+    network = network_of(rest, 0.0, 0.0)
+    reach = np.array([row_wedges(network, int(u)) for u in candidates])
+    candidates = np.sort(candidates[: max(1, int(np.searchsorted(np.cumsum(reach), wedges)))])
+    place = np.minimum(np.searchsorted(candidates, owners), len(candidates) - 1)
+    wanted = candidates[place] == owners
+    order = np.lexsort((friends[wanted], owners[wanted]))
+    counts = np.bincount(place[wanted], minlength=len(candidates))
+    starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return Trial(rest, candidates.astype(np.int64), starts, friends[wanted][order].astype(np.int32))
+
+
+def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float]) -> NDArray[np.int32]:
+    """Return at which place, from 0, each hidden friend comes by each kernel: [a, b, hidden]."""
+    ranks = np.empty((len(exponents_a), len(exponents_b), len(trial.hidden)), dtype=np.int32)
+    factors = np.stack([network_of(trial.graph, 0.0, b).factors for b in exponents_b])
+    for i, a in enumerate(exponents_a):
+        _rank(network_of(trial.graph, a, 0.0), factors, trial.members, trial.starts, trial.hidden, ranks[i])
+    return ranks
+
+
+@njit(cache=True, nogil=True)
+def _rank(network: Network, factors: Array, members: Array, starts: Array, hidden: Array, ranks: Array) -> None:
+    """Fill the ranks: how many candidates come before each hidden friend, by each row of `factors`."""
+    table = make_table(network, members)
+    no_ego = np.zeros((0, 0), dtype=np.uint64)
+    for i in range(len(members)):
+        u = members[i]
+        bits = table_bits(row_wedges(network, u), len(network.degrees))
+        used = accumulate(network, u, bits, table, no_ego)
+        first = network.indptr[u + 1] - network.indptr[u] + 1
+        for p in range(starts[i], starts[i + 1]):
+            for f in range(len(factors)):
+                ranks[f, p] = _place_of(network, hidden[p], bits, table, first, used, factors[f])
+        clear(table, used)
+
+
+@njit(cache=True, nogil=True)
+def _place_of(
+    network: Network, v: Whole, bits: Whole, table: Table, first: Whole, used: Whole, factors: Array
+) -> Whole:
+    """Return how many candidates come before v, counted as far as it matters."""
+    slots, degrees = table.slots, network.degrees
+    own = find(slots, bits, v)
+    if slots[own, 0] == 0:
+        return UNRANKED
+    score, mutual = slots[own, 1] * factors[degrees[v]], slots[own, 0] & 0xFFFFFFFF
+    before = 0
+    for i in range(first, used):
+        key, total = slots[table.touched[i], 0], slots[table.touched[i], 1]
+        x = (key >> 32) - 1
+        if comes_before(total * factors[degrees[x]], key & 0xFFFFFFFF, x, score, mutual, v):
+            before += 1
+            if before >= UNRANKED:
+                break
+    return before
+
+
+def describe_trial(trial: Trial, a: float, b: float) -> tuple[Int32s, NDArray[np.float64]]:
+    """Return the members' best candidates, [members, candidates], -1 for nobody, and their features, [members, candidates, features]."""
+    rows = np.full((len(trial.members), CANDIDATES), -1, dtype=np.int32)
+    features = np.zeros((*rows.shape, COUNT))
+    _describe(network_of(trial.graph, a, b), trial.members, rows, features)
+    return rows, features
+
+
+@njit(cache=True, nogil=True)
+def _describe(network: Network, members: Array, rows: Array, features: Array) -> None:
+    """Fill, per member, the rows of their best candidates by the kernel, and the features of these; none above MAX_EGO friends."""
+    table, ego = make_table(network, members), make_ego(network, members, True)
+    best = Best(np.empty(CANDIDATES), np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.int64))
+    for i in range(len(members)):
+        u = members[i]
+        friends = network.indptr[u + 1] - network.indptr[u]
+        if friends > MAX_EGO:
+            continue
+        words = (friends + 63) >> 6
+        ego.friends[:friends, :words] = 0
+        bits = table_bits(row_wedges(network, u), len(network.degrees))
+        used = accumulate(network, u, bits, table, ego.friends)
+        size = select_best(network, table, friends + 1, used, CANDIDATES, best)
+        find_mutual(network, u, bits, table, best, size, ego.mutual)
+        measure_ties(network, u, ego)
+        for r in range(size):
+            rows[i, r] = best.rows[r]
+            d_v = network.degrees[best.rows[r]]
+            describe(ego, words, network.degrees[u], d_v, best.scores[r], r, features[i, r])
+        clear(table, used)

@@ -1,0 +1,275 @@
+"""From a graph and its model to the suggestions of a block of members: kernel, re-ranking, filling."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from services.social_graph.suggestions.features import COUNT, Ego, describe, find_mutual, lowest, make_ego, measure_ties
+from services.social_graph.suggestions.filling import NOWHERE, Surroundings, surround, take_popular, walk_on
+from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
+from services.social_graph.suggestions.kernel import (
+    Array,
+    Best,
+    Network,
+    Table,
+    Whole,
+    accumulate,
+    clear,
+    comes_before,
+    make_table,
+    network_of,
+    row_wedges,
+    select_best,
+    table_bits,
+)
+from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO, Model, Reranking, Source
+
+FRIENDS_OF_FRIENDS, NEARBY, COMMUNITY, POPULAR = (int(source) for source in Source)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A graph, its model, and what is computed once for all blocks."""
+
+    graph: CsrGraph
+    model: Model
+    arrays: Mapping[str, NDArray[np.int32]]
+    """The fields of `filling.Surroundings` by name, to be kept beside the graph; none around single members, where nothing is filled."""
+
+
+class Rows(NamedTuple):
+    """The suggestions of a range of r members; a row per member, the best first, 0 where there are no more."""
+
+    account_ids: Int64s
+    """[r] whose they are."""
+    counts: Int32s
+    """[r] how many suggestions there are."""
+    suggested: Int64s
+    """[r, k] ids."""
+    scores: NDArray[np.float32]
+    """[r, k] never ascending; 0 for who is just popular."""
+    mutual_counts: Int32s
+    """[r, k]"""
+    sample_friends: Int64s
+    """[r, k, samples] ids of mutual friends, those with the fewest friends first."""
+    sources: NDArray[np.uint8]
+    """[r, k] `Source`."""
+
+
+def prepare(graph: CsrGraph, model: Model) -> Prepared:
+    """Compute what all blocks share. It takes a few seconds for a million members."""
+    return Prepared(graph, model, surround(graph)._asdict())
+
+
+def cut_blocks(graph: CsrGraph, wedges: int = 100_000_000) -> list[tuple[int, int]]:
+    """Return row ranges, [start, stop), of about so many wedges each: how long a member takes is linear in them."""
+    if wedges < 1:
+        raise ValueError("A block has at least one wedge.")
+    if len(graph) == 0:
+        return []
+    reached = np.cumsum(_count_wedges(network_of(graph, 0.0, 0.0)))
+    parts = (reached - 1) // wedges
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(parts)) + 1, [len(graph)]))
+    return [(start, stop) for start, stop in pairwise(starts.tolist())]
+
+
+@njit(cache=True, nogil=True)
+def _count_wedges(network: Network) -> Array:
+    """Return how long each row takes."""
+    counts = np.empty(len(network.degrees), dtype=np.int64)
+    for u in range(len(counts)):
+        counts[u] = row_wedges(network, u)
+    return counts
+
+
+class Weights(NamedTuple):
+    """A `Reranking` for compiled code; without any weights nothing is re-ranked."""
+
+    plain: Array
+    by_friends: Array
+    centre: float
+
+    @classmethod
+    def of(cls, reranking: Reranking | None) -> "Weights":
+        """Return the weights of a model."""
+        if reranking is None:
+            return cls(np.empty(0), np.empty(0), 0.0)
+        return cls(np.array(reranking.plain), np.array(reranking.by_friends), reranking.centre)
+
+
+class Results(NamedTuple):
+    """The arrays of `Rows` with rows in the place of ids, -1 for nobody."""
+
+    counts: Array
+    suggested: Array
+    scores: Array
+    mutual_counts: Array
+    sample_friends: Array
+    sources: Array
+
+
+def suggest_rows(prepared: Prepared, start: int, stop: int, *, k: int = 50, samples: int = 3) -> Rows:
+    """Return the suggestions of the members of rows start to stop - 1. Raises ValueError for a range or k that cannot be."""
+    graph, model = prepared.graph, prepared.model
+    if not 0 <= start <= stop <= len(graph):
+        raise ValueError(f"There are no rows {start} to {stop}; there are {len(graph)} members.")
+    if not 1 <= k <= CANDIDATES:
+        raise ValueError(f"A member gets from 1 to {CANDIDATES} suggestions.")
+    size = stop - start
+    results = Results(
+        np.zeros(size, dtype=np.int32),
+        np.full((size, k), -1, dtype=np.int32),
+        np.zeros((size, k), dtype=np.float32),
+        np.zeros((size, k), dtype=np.int32),
+        np.full((size, k, samples), -1, dtype=np.int32),
+        np.zeros((size, k), dtype=np.uint8),
+    )
+    surroundings = Surroundings(**prepared.arrays) if prepared.arrays else NOWHERE
+    members = np.arange(start, stop, dtype=np.int64)
+    _suggest(network_of(graph, model.a, model.b), Weights.of(model.reranking), surroundings, members, results)
+    ids = np.concatenate((graph.account_ids, np.zeros(1, dtype=np.int64)))  # row -1 is nobody
+    return Rows(
+        graph.account_ids[start:stop],
+        results.counts,
+        ids[results.suggested],
+        results.scores,
+        results.mutual_counts,
+        ids[results.sample_friends],
+        results.sources,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _suggest(network: Network, weights: Weights, surroundings: Surroundings, members: Array, results: Results) -> None:
+    """Fill the results' rows, one for each of the members."""
+    k, samples = results.suggested.shape[1], results.sample_friends.shape[2]
+    reranks = len(weights.plain) > 0
+    table, ego = make_table(network, members), make_ego(network, members, reranks)
+    best = Best(np.empty(CANDIDATES), np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.int64))
+    ranks, places = np.empty(CANDIDATES), np.arange(CANDIDATES)
+    for i in range(len(members)):
+        u = members[i]
+        friends = network.indptr[u + 1] - network.indptr[u]
+        bits = table_bits(row_wedges(network, u), len(network.degrees))
+        looks = reranks and friends <= MAX_EGO
+        inner = ego.friends if looks else ego.friends[:0]
+        inner[:friends, : (friends + 63) >> 6] = 0
+        used = accumulate(network, u, bits, table, inner)
+        size = select_best(network, table, friends + 1, used, CANDIDATES if looks else k, best)
+        if looks or samples > 0:
+            find_mutual(network, u, bits, table, best, size if looks else min(k, size), ego.mutual)
+        if looks:
+            _rerank(network, weights, u, ego, best, size, ranks, places)
+        else:
+            ranks[:size], places[:size] = best.scores[:size], np.arange(size)
+        _put(network, u, ego, best, ranks, places, min(k, size), i, results)
+        if size < k and len(surroundings.popular_order) > 0:
+            _fill(network, surroundings, u, bits, table, best, i, results)
+        clear(table, used)
+
+
+@njit(cache=True, nogil=True)
+def _rerank(
+    network: Network, weights: Weights, u: Whole, ego: Ego, best: Best, size: Whole, ranks: Array, places: Array
+) -> None:
+    """Compute the re-ranked scores of the candidates, and their places in the order of these."""
+    measure_ties(network, u, ego)
+    features = np.empty(COUNT)
+    words = (network.indptr[u + 1] - network.indptr[u] + 63) >> 6
+    d_u: Whole = max(1, network.degrees[u])
+    z = math.log(d_u) - weights.centre
+    for r in range(size):
+        describe(ego, words, d_u, network.degrees[best.rows[r]], best.scores[r], r, features)
+        total = features[0]
+        for f in range(COUNT):
+            total += (weights.plain[f] + weights.by_friends[f] * z) * features[f]
+        ranks[r] = total
+        j = r
+        while j > 0 and comes_before(
+            total, best.mutuals[r], best.rows[r],
+            ranks[places[j - 1]], best.mutuals[places[j - 1]], best.rows[places[j - 1]],
+        ):  # fmt: skip
+            places[j] = places[j - 1]
+            j -= 1
+        places[j] = r
+    for r in range(size):
+        ranks[r] = math.exp(ranks[r])
+
+
+@njit(cache=True, nogil=True)
+def _put(
+    network: Network,
+    u: Whole,
+    ego: Ego,
+    best: Best,
+    scores: Array,
+    places: Array,
+    kept: Whole,
+    i: Whole,
+    results: Results,
+) -> None:
+    """Write the first friends of friends down, with the mutual friends that say most."""
+    results.counts[i] = kept
+    for j in range(kept):
+        r = places[j]
+        results.suggested[i, j] = best.rows[r]
+        results.scores[i, j] = scores[r]
+        results.mutual_counts[i, j] = best.mutuals[r]
+        results.sources[i, j] = FRIENDS_OF_FRIENDS
+        if results.sample_friends.shape[2] > 0:
+            _sample(network, u, ego.mutual[r], results.sample_friends[i, j])
+
+
+@njit(cache=True, nogil=True)
+def _fill(
+    network: Network,
+    surroundings: Surroundings,
+    u: Whole,
+    bits: Whole,
+    table: Table,
+    best: Best,
+    i: Whole,
+    results: Results,
+) -> None:
+    """Complete a short list. No score is above the one before it."""
+    suggested, scores, sources = results.suggested[i], results.scores[i], results.sources[i]
+    size, k = results.counts[i], len(suggested)
+    found, found_scores = np.empty(k, dtype=np.int64), np.empty(k)
+    near = size + walk_on(network, bits, table, best, size, k - size, found, found_scores)
+    for j in range(size, near):
+        suggested[j], scores[j], sources[j] = found[j - size], found_scores[j - size], NEARBY
+        if j > 0:
+            scores[j] = min(scores[j], scores[j - 1])
+    community = surroundings.communities[u]
+    start, stop = surroundings.community_starts[community], surroundings.community_starts[community + 1]
+    both = take_popular(surroundings.community_order[start:stop], bits, table, suggested, near)
+    sources[near:both] = COMMUNITY
+    results.counts[i] = take_popular(surroundings.popular_order, bits, table, suggested, both)
+    sources[both : results.counts[i]] = POPULAR
+
+
+@njit(cache=True, nogil=True)
+def _sample(network: Network, u: Whole, mutual: Array, out: Array) -> None:
+    """Put the mutual friends with the fewest friends into `out`, the lower row first among equals."""
+    degrees, size = network.degrees, 0
+    for k in range((network.indptr[u + 1] - network.indptr[u] + 63) >> 6):
+        word = mutual[k]
+        while word != np.uint64(0):
+            w = network.indices[network.indptr[u] + (k << 6) + lowest(word)]
+            word &= word - np.uint64(1)
+            if size == len(out):
+                if degrees[w] >= degrees[out[size - 1]]:
+                    continue
+                size -= 1
+            j = size
+            while j > 0 and degrees[w] < degrees[out[j - 1]]:
+                out[j] = out[j - 1]
+                j -= 1
+            out[j] = w
+            size += 1
