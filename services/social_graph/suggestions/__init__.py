@@ -11,7 +11,7 @@ from services.social_graph.suggestions.explaining import Part, Parts, explain
 from services.social_graph.suggestions.graphs import CsrGraph
 from services.social_graph.suggestions.model import FEATURES, Model, Reranking, Source, Suggestion
 from services.social_graph.suggestions.networkx_backend import suggest
-from services.social_graph.suggestions.ranking import Prepared, Rows, cut_blocks, prepare, suggest_rows
+from services.social_graph.suggestions.ranking import Prepared, Rows, cut_blocks, prepare, suggest_members, suggest_rows
 from services.social_graph.suggestions.tuning import Tuning, tune
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "prepare",
     "suggest",
     "suggest_around",
+    "suggest_members",
     "suggest_rows",
     "tune",
 ]

@@ -26,6 +26,8 @@ from services.social_graph.suggestions.kernel import MEMBER, Array, Best, Networ
 from services.social_graph.suggestions.model import CANDIDATES, FEATURES, MAX_EGO
 
 COUNT = len(FEATURES)
+LOGARITHMS = np.array([0.0, *(math.log(number) for number in range(1, 4096))])
+"""Looked up, as most numbers are small and a logarithm takes long; that of 0 is not used."""
 
 
 class Ego(NamedTuple):
@@ -73,6 +75,12 @@ def lowest(word: Whole) -> Whole:
     return ones((x & (~x + np.uint64(1))) - np.uint64(1))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def log_of(number: Whole) -> Any:
+    """Return the logarithm of a positive whole number."""
+    return LOGARITHMS[number] if number < len(LOGARITHMS) else math.log(number)
+
+
 @njit(cache=True, nogil=True)
 def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array) -> None:
     """Set the bits of the mutual friends of u and the first candidates.
@@ -84,9 +92,9 @@ def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Bes
     mutual[:count, : (stop - first + 63) >> 6] = 0
     way = 0
     for r in range(count):
-        way += indptr[best.rows[r] + 1] - indptr[best.rows[r]]
+        way += network.degrees[best.rows[r]]
     for p in range(first, stop):
-        way -= indptr[indices[p] + 1] - indptr[indices[p]]
+        way -= network.degrees[indices[p]]
     if way <= 0:
         for r in range(count):
             _look_for_friends(network, best.rows[r], bits, table, mutual[r])
@@ -160,11 +168,11 @@ def describe(ego: Ego, words: Whole, d_u: Whole, d_v: Whole, score: Any, r: Whol
             edges += inside
             weighted += inside * ego.inverses[i]
     out[0] = math.log(score)
-    out[1] = math.log(m)
+    out[1] = log_of(m)
     out[2] = math.log(allocation)
     out[3] = math.log(tie)
-    out[4] = math.log(1.0 + edges * 0.5)
-    out[5] = math.log(1.0 + weighted)
-    out[6] = edges / (m * (m - 1.0)) if m > 1 else 0.0
-    out[7] = math.log(d_v)
-    out[8] = math.log(max(1, d_u + d_v - m))
+    out[4] = log_of(1 + edges // 2)
+    out[5] = math.log(1.0 + weighted) if edges > 0 else 0.0
+    out[6] = edges / (m * (m - 1.0)) if edges > 0 else 0.0
+    out[7] = log_of(d_v)
+    out[8] = log_of(max(1, d_u + d_v - m))

@@ -116,12 +116,16 @@ class Results(NamedTuple):
 
 def suggest_rows(prepared: Prepared, start: int, stop: int, *, k: int = 50, samples: int = 3) -> Rows:
     """Return the suggestions of the members of rows start to stop - 1. Raises ValueError for a range or k that cannot be."""
-    graph, model = prepared.graph, prepared.model
-    if not 0 <= start <= stop <= len(graph):
-        raise ValueError(f"There are no rows {start} to {stop}; there are {len(graph)} members.")
+    if not 0 <= start <= stop <= len(prepared.graph):
+        raise ValueError(f"There are no rows {start} to {stop}; there are {len(prepared.graph)} members.")
+    return suggest_members(prepared, np.arange(start, stop, dtype=np.int64), k=k, samples=samples)
+
+
+def suggest_members(prepared: Prepared, members: Int64s, *, k: int = 50, samples: int = 3) -> Rows:
+    """Return the suggestions of the members of any rows, which exist. Raises ValueError for a k that cannot be."""
     if not 1 <= k <= CANDIDATES:
         raise ValueError(f"A member gets from 1 to {CANDIDATES} suggestions.")
-    size = stop - start
+    graph, model, size = prepared.graph, prepared.model, len(members)
     results = Results(
         np.zeros(size, dtype=np.int32),
         np.full((size, k), -1, dtype=np.int32),
@@ -131,18 +135,21 @@ def suggest_rows(prepared: Prepared, start: int, stop: int, *, k: int = 50, samp
         np.zeros((size, k), dtype=np.uint8),
     )
     surroundings = Surroundings(**prepared.arrays) if prepared.arrays else NOWHERE
-    members = np.arange(start, stop, dtype=np.int64)
     _suggest(network_of(graph, model.a, model.b), Weights.of(model.reranking), surroundings, members, results)
-    ids = np.concatenate((graph.account_ids, np.zeros(1, dtype=np.int64)))  # row -1 is nobody
     return Rows(
-        graph.account_ids[start:stop],
+        graph.account_ids[members],
         results.counts,
-        ids[results.suggested],
+        _ids(graph, results.suggested),
         results.scores,
         results.mutual_counts,
-        ids[results.sample_friends],
+        _ids(graph, results.sample_friends),
         results.sources,
     )
+
+
+def _ids(graph: CsrGraph, rows: Int32s) -> Int64s:
+    """Return the ids in the place of rows, 0 in the place of nobody."""
+    return np.where(rows < 0, 0, graph.account_ids[rows]) if len(graph) else rows.astype(np.int64)
 
 
 @njit(cache=True, nogil=True)
@@ -167,8 +174,11 @@ def _suggest(network: Network, weights: Weights, surroundings: Surroundings, mem
         if looks:
             _rerank(network, weights, u, ego, best, size, ranks, places)
         else:
-            ranks[:size], places[:size] = best.scores[:size], np.arange(size)
-        _put(network, u, ego, best, ranks, places, min(k, size), i, results)
+            places[:size] = np.arange(size)
+        _put(network, u, ego, best, places, min(k, size), i, results)
+        if looks:
+            for j in range(results.counts[i]):
+                results.scores[i, j] = math.exp(ranks[places[j]])
         if size < k and len(surroundings.popular_order) > 0:
             _fill(network, surroundings, u, bits, table, best, i, results)
         clear(table, used)
@@ -198,28 +208,18 @@ def _rerank(
             places[j] = places[j - 1]
             j -= 1
         places[j] = r
-    for r in range(size):
-        ranks[r] = math.exp(ranks[r])
 
 
 @njit(cache=True, nogil=True)
 def _put(
-    network: Network,
-    u: Whole,
-    ego: Ego,
-    best: Best,
-    scores: Array,
-    places: Array,
-    kept: Whole,
-    i: Whole,
-    results: Results,
+    network: Network, u: Whole, ego: Ego, best: Best, places: Array, kept: Whole, i: Whole, results: Results
 ) -> None:
     """Write the first friends of friends down, with the mutual friends that say most."""
     results.counts[i] = kept
     for j in range(kept):
         r = places[j]
         results.suggested[i, j] = best.rows[r]
-        results.scores[i, j] = scores[r]
+        results.scores[i, j] = best.scores[r]
         results.mutual_counts[i, j] = best.mutuals[r]
         results.sources[i, j] = FRIENDS_OF_FRIENDS
         if results.sample_friends.shape[2] > 0:

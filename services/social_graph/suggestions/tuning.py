@@ -18,16 +18,15 @@ EXPONENTS_A = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
 EXPONENTS_B = (-0.8, -0.4, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.5)
 HIDDEN = 0.1
 """The part of the friendships that a trial hides."""
-MEMBERS = 1500
-"""At most so many members' hidden friends are looked for in a trial."""
-WEDGES = 10_000_000
+MEMBERS = 4000
+"""At most about so many members' hidden friends are looked for in all trials."""
+WEDGES = 20_000_000
 """And so many that all of them together have at most so many wedges."""
-ENOUGH_HIDDEN = 3000
+ENOUGH_HIDDEN = 6000
 MAX_TRIALS = 8
 """Small networks are tried several times, with other friendships hidden, until there are enough of these."""
 MIN_FRIENDSHIPS = 20
-FOLDS = 5
-STRENGTHS = (10.0, 100.0)
+FOLDS = 3
 PLACES = (5, 10, 20)
 CLEAR = 2.0
 """A new model replaces the previous one when it gains more than so many standard errors."""
@@ -92,7 +91,7 @@ def make_trials(graph: CsrGraph, seed: int) -> list[Trial]:
     """Return trials that together hide enough friendships to tell, where the network has so many."""
     chance = np.random.default_rng(seed)
     count = min(MAX_TRIALS, max(1, math.ceil(ENOUGH_HIDDEN / (HIDDEN * graph.edge_count))))
-    return [hide(graph, HIDDEN, MEMBERS, WEDGES // count, chance) for _ in range(count)]
+    return [hide(graph, HIDDEN, MEMBERS // count, WEDGES // count, chance) for _ in range(count)]
 
 
 def choose_kernel(trials: Sequence[Trial]) -> tuple[_Judged, _Judged]:
@@ -132,20 +131,16 @@ def _lists_of(trial: Trial, model: Model) -> Lists:
 
 
 def choose_reranking(lists: Lists, kernel: _Judged, seed: int) -> _Judged:
-    """Return the kernel with the re-ranking that beats its order, or the kernel alone where none does."""
-    best = kernel
+    """Return the kernel with a re-ranking where that beats the kernel's order, else the kernel alone."""
     folds = np.random.default_rng(seed).integers(0, FOLDS, len(lists.features))
-    for strength in STRENGTHS:
-        quality = np.empty(len(folds))
-        for fold in range(FOLDS):
-            inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-            held_out = lists.of(inside)
-            quality[inside] = judge_lists(held_out, fit(lists.of(outside), strength))
-        gain, error = compare(quality, kernel.quality)
-        if gain > LIKELY * error and quality.mean() > best.quality.mean():
-            model = Model(kernel.model.a, kernel.model.b, fit(lists, strength))
-            best = _Judged(model, quality)
-    return best
+    quality = np.empty(len(folds))
+    for fold in range(FOLDS):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        quality[inside] = judge_lists(lists.of(inside), fit(lists.of(outside)))
+    gain, error = compare(quality, kernel.quality)
+    if gain <= LIKELY * error:
+        return kernel
+    return _Judged(Model(kernel.model.a, kernel.model.b, fit(lists)), quality)
 
 
 def judge(trials: Sequence[Trial], model: Model) -> _Judged:
