@@ -8,7 +8,7 @@ from services.social_graph.suggestions import CsrGraph
 COMMUNITY = 200
 INSIDE = 0.7
 """The part of friendships inside of communities."""
-SPREAD = 0.9
+SPREAD = 1.1
 """Of the logarithm of how sociable members are."""
 MOST_FRIENDS = 5000
 TOO_MANY = 1.08
@@ -18,7 +18,7 @@ TOO_MANY = 1.08
 def make_network(members: int, friends: int, seed: int = 1) -> CsrGraph:
     """Return a network in which members have about so many friends on the mean.
 
-    Members are drawn in proportion to how sociable they are (Chung, Lu 2002), which is log-normal: the best known have thirty
+    Members are drawn in proportion to how sociable they are (Chung, Lu 2002), which is log-normal: the best known have fifty
     times the friends of most. Ids are shuffled: neighbours in the network are far from each other in memory, as after years of sign-ups.
     """
     chance = np.random.default_rng(seed)
@@ -36,4 +36,4 @@ def _draw(weights: NDArray[np.float64], count: int, chance: np.random.Generator)
     """Return rows, each as likely as its weight."""
     reached = np.cumsum(weights)
     rows = np.searchsorted(reached, chance.random(count) * reached[-1])
-    return np.minimum(rows, len(weights) - 1).astype(np.int64)
+    return np.asarray(np.minimum(rows, len(weights) - 1), dtype=np.int64)

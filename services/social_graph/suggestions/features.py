@@ -106,9 +106,9 @@ def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Bes
 def _look_for_friends(network: Network, v: Whole, bits: Whole, table: Table, mutual: Array) -> None:
     """Go through the row of a candidate."""
     for q in range(network.indptr[v], network.indptr[v + 1]):
-        total = table.slots[find(table.slots, bits, network.indices[q]), 1]
-        if total < 0 and total != MEMBER:
-            _set(mutual, -1 - total)
+        word = table.words[find(table, bits, network.indices[q])]
+        if word < 0 and word != MEMBER:
+            _set(mutual, -1 - word)
 
 
 @njit(cache=True, nogil=True)
@@ -119,12 +119,12 @@ def _look_for_candidates(
     indptr, indices = network.indptr, network.indices
     first, stop = indptr[u], indptr[u + 1]
     for r in range(count):  # the sums are not needed any more: let the slots say who is a candidate
-        table.slots[find(table.slots, bits, best.rows[r]), 1] = first - stop - 1 - r
+        table.words[find(table, bits, best.rows[r])] = first - stop - 1 - r
     for p in range(first, stop):
         for q in range(indptr[indices[p]], indptr[indices[p] + 1]):
-            total = table.slots[find(table.slots, bits, indices[q]), 1]
-            if total < first - stop and total != MEMBER:
-                _set(mutual[first - stop - 1 - total], p - first)
+            word = table.words[find(table, bits, indices[q])]
+            if word < first - stop and word != MEMBER:
+                _set(mutual[first - stop - 1 - word], p - first)
 
 
 @njit(cache=True, nogil=True, inline="always")

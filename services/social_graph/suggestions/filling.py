@@ -6,7 +6,19 @@ import numpy as np
 from numba import njit
 
 from services.social_graph.suggestions.graphs import CsrGraph
-from services.social_graph.suggestions.kernel import Array, Best, Network, Table, Whole, comes_before, find, table_bits
+from services.social_graph.suggestions.kernel import (
+    Array,
+    Best,
+    Network,
+    Table,
+    Whole,
+    comes_before,
+    enter,
+    find,
+    make_table,
+    row_of,
+    table_bits,
+)
 from services.social_graph.suggestions.model import Source
 
 ROUNDS = 4
@@ -92,27 +104,25 @@ def walk_on(
         if steps > MAX_STEPS:
             break
         taken += 1
-    far_bits = table_bits(steps, len(network.degrees))
-    far = np.zeros((1 << far_bits, 2), dtype=np.int64)
-    sums = np.zeros(1 << far_bits, dtype=np.float64)
-    reached = np.empty(min(steps, len(network.degrees)), dtype=np.int64)
+    n = len(network.degrees)
+    far_bits, far = table_bits(steps, n), make_table(steps, n)
+    sums = np.zeros(len(far.words), dtype=np.float64)
     size = 0
     for r in range(taken):
         x = best.rows[r]
         weight = best.scores[r] * network.weights[network.degrees[x]]
         for q in range(indptr[x], indptr[x + 1]):
             h = find(far, far_bits, indices[q])
-            if far[h, 0] == 0:
-                if table.slots[find(table.slots, bits, indices[q]), 0] != 0:
+            if far.words[h] == 0:
+                if table.words[find(table, bits, indices[q])] != 0:
                     continue
-                far[h, 0] = np.int64(indices[q] + 1) << 32
-                reached[size] = h
-                size += 1
+                far.words[h] = 1
+                size = enter(far, far_bits, h, indices[q], size)
             sums[h] += weight
     kept = 0
     for i in range(size):
-        v = (far[reached[i], 0] >> 32) - 1
-        kept = _keep(found, scores, kept, room, v, sums[reached[i]] * network.factors[network.degrees[v]])
+        v = row_of(far, far_bits, far.touched[i])
+        kept = _keep(found, scores, kept, room, v, sums[far.touched[i]] * network.factors[network.degrees[v]])
     return kept
 
 
@@ -137,7 +147,7 @@ def take_popular(order: Array, bits: Whole, table: Table, chosen: Array, size: W
     for v in order:
         if size == len(chosen):
             break
-        if table.slots[find(table.slots, bits, v), 0] != 0:
+        if table.words[find(table, bits, v)] != 0:
             continue
         is_new = True
         for j in range(size):

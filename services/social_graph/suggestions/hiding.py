@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from services.social_graph.suggestions.features import COUNT, describe, find_mutual, make_ego, measure_ties
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
 from services.social_graph.suggestions.kernel import (
+    COUNT_SHIFT,
+    FIRST_WEDGES,
+    SUM_MASK,
     Array,
     Best,
     Network,
@@ -19,8 +22,10 @@ from services.social_graph.suggestions.kernel import (
     clear,
     comes_before,
     find,
+    grown,
     make_table,
     network_of,
+    row_of,
     row_wedges,
     select_best,
     table_bits,
@@ -80,17 +85,19 @@ def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float
 @njit(cache=True, nogil=True)
 def _rank(network: Network, factors: Array, members: Array, starts: Array, hidden: Array, ranks: Array) -> None:
     """Fill the ranks: how many candidates come before each hidden friend, by each row of `factors`."""
-    table = make_table(network, members)
+    n = len(network.degrees)
+    table = make_table(FIRST_WEDGES, n)
     no_ego = np.zeros((0, 0), dtype=np.uint64)
     for i in range(len(members)):
         u = members[i]
-        bits = table_bits(row_wedges(network, u), len(network.degrees))
+        wedges = row_wedges(network, u)
+        bits, table = table_bits(wedges, n), grown(table, wedges, n)
         used = accumulate(network, u, bits, table, no_ego)
         first = network.indptr[u + 1] - network.indptr[u] + 1
         for p in range(starts[i], starts[i + 1]):
             for f in range(len(factors)):
                 ranks[f, p] = _place_of(network, hidden[p], bits, table, first, used, factors[f])
-        clear(table, used)
+        clear(table, bits, used)
 
 
 @njit(cache=True, nogil=True)
@@ -98,16 +105,14 @@ def _place_of(
     network: Network, v: Whole, bits: Whole, table: Table, first: Whole, used: Whole, factors: Array
 ) -> Whole:
     """Return how many candidates come before v, counted as far as it matters."""
-    slots, degrees = table.slots, network.degrees
-    own = find(slots, bits, v)
-    if slots[own, 0] == 0:
+    own = table.words[find(table, bits, v)]
+    if own <= 0:
         return UNRANKED
-    score, mutual = slots[own, 1] * factors[degrees[v]], slots[own, 0] & 0xFFFFFFFF
+    score, mutual = (own & SUM_MASK) * factors[network.degrees[v]], own >> COUNT_SHIFT
     before = 0
     for i in range(first, used):
-        key, total = slots[table.touched[i], 0], slots[table.touched[i], 1]
-        x = (key >> 32) - 1
-        if comes_before(total * factors[degrees[x]], key & 0xFFFFFFFF, x, score, mutual, v):
+        word, x = table.words[table.touched[i]], row_of(table, bits, table.touched[i])
+        if comes_before((word & SUM_MASK) * factors[network.degrees[x]], word >> COUNT_SHIFT, x, score, mutual, v):
             before += 1
             if before >= UNRANKED:
                 break
@@ -125,7 +130,8 @@ def describe_trial(trial: Trial, a: float, b: float) -> tuple[Int32s, NDArray[np
 @njit(cache=True, nogil=True)
 def _describe(network: Network, members: Array, rows: Array, features: Array) -> None:
     """Fill, per member, the rows of their best candidates by the kernel, and the features of these; none above MAX_EGO friends."""
-    table, ego = make_table(network, members), make_ego(network, members, True)
+    n, ego = len(network.degrees), make_ego(network, members, True)
+    table = make_table(FIRST_WEDGES, n)
     best = Best(np.empty(CANDIDATES), np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.int64))
     for i in range(len(members)):
         u = members[i]
@@ -134,13 +140,14 @@ def _describe(network: Network, members: Array, rows: Array, features: Array) ->
             continue
         words = (friends + 63) >> 6
         ego.friends[:friends, :words] = 0
-        bits = table_bits(row_wedges(network, u), len(network.degrees))
+        wedges = row_wedges(network, u)
+        bits, table = table_bits(wedges, n), grown(table, wedges, n)
         used = accumulate(network, u, bits, table, ego.friends)
-        size = select_best(network, table, friends + 1, used, CANDIDATES, best)
+        size = select_best(network, table, bits, friends + 1, used, CANDIDATES, best)
         find_mutual(network, u, bits, table, best, size, ego.mutual)
         measure_ties(network, u, ego)
         for r in range(size):
             rows[i, r] = best.rows[r]
             d_v = network.degrees[best.rows[r]]
             describe(ego, words, network.degrees[u], d_v, best.scores[r], r, features[i, r])
-        clear(table, used)
+        clear(table, bits, used)

@@ -1,7 +1,8 @@
 """The kernel: what all friends of a member's friends add up to, in one pass over their rows.
 
-Weights are whole numbers of 2^-40: their sums do not depend on their order, so equal scores are equal wherever and however they are
-computed. Sums are kept in a small open hash table, which fits a processor's cache where an array over all members would not.
+Weights are whole numbers of 1 / ONE: their sums do not depend on their order, so equal scores are equal wherever and however they are
+computed, and a sum and the number of mutual friends fit into one word. The words are in a small open hash table, which fits a
+processor's cache where an array over all members would not; small networks have that array.
 """
 
 from functools import lru_cache
@@ -13,12 +14,19 @@ from numpy.typing import NDArray
 
 from services.social_graph.suggestions.graphs import CsrGraph
 
-ONE = 1 << 40
-"""A weight of 1."""
+ONE = 36 * 232_792_560
+"""A weight of 1, about 2^33. It can be divided by every number up to 22, so that a third and a sixth are exactly a half."""
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
 """2^64 divided by the golden ratio: multiplying by it spreads neighbouring rows over the table (Knuth, TAOCP 3, 6.4)."""
-MEMBER = -(1 << 62)
-"""Marks the member's own slot."""
+COUNT_SHIFT = 48
+SUM_MASK = (1 << COUNT_SHIFT) - 1
+"""A candidate's word is mutual friends << 48 | sum of weights: up to 32,767 mutual friends, above which nobody is suggested."""
+MEMBER = -(1 << 63)
+"""The word of the member. That of their i-th friend is -1 - i."""
+SMALL = 1 << 17
+"""Up to so many members have an array of words: 1 MB, which stays near the processor."""
+FIRST_WEDGES = 4096
+"""What a table has room for at first; it grows with the rows."""
 
 Array = NDArray[Any]
 Whole = Any
@@ -38,15 +46,14 @@ class Network(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The hash table of one member's candidates; empty between members."""
+    """A word for the member, for each friend and for each candidate; empty between members."""
 
-    slots: Array
-    """int64[2^bits, 2]: (row + 1) << 32 | mutual friends, and the sum of weights. 0 is an empty slot.
-
-    The member and their friends have negative sums: MEMBER, and -1 - their place among the friends.
-    """
+    keys: Array
+    """int32: the row of each slot, plus one, 0 for an empty slot; of no use where there is a slot per row."""
+    words: Array
+    """int64: of candidates above zero, of the member and their friends below, 0 for nobody."""
     touched: Array
-    """int64: the slots in use, the member's first, then the friends', then the candidates'."""
+    """int32: the slots in use, the member's first, then the friends', then the candidates'."""
 
 
 class Best(NamedTuple):
@@ -65,23 +72,23 @@ def network_of(graph: CsrGraph, a: float, b: float) -> Network:
 
 @lru_cache(maxsize=64)
 def weight_table(a: float, most: int) -> NDArray[np.int64]:
-    """Return d^-a in units of 2^-40 for each number of friends d up to `most`; d = 0 counts as 1."""
+    """Return d^-a in units of 1 / ONE for each number of friends d up to `most`; d = 0 counts as 1."""
     return np.array([round(max(d, 1) ** -a * ONE) for d in range(most + 1)], dtype=np.int64)
 
 
 @lru_cache(maxsize=64)
 def factor_table(b: float, most: int) -> NDArray[np.float64]:
-    """Return d^-b / 2^40 for each number of friends d up to `most`; d = 0 counts as 1."""
+    """Return d^-b / ONE for each number of friends d up to `most`; d = 0 counts as 1."""
     return np.array([max(d, 1) ** -b / ONE for d in range(most + 1)], dtype=np.float64)
 
 
 @njit(cache=True, nogil=True)
 def table_bits(wedges: Whole, n: Whole) -> Whole:
-    """Return the table's size as a power of two: twice as many slots as there can be candidates."""
+    """Return the table's size as a power of two, twice as many slots as there can be candidates; 0 where there is a slot per row."""
     bits = 6
-    while (1 << bits) < 2 * min(wedges, n):
+    while (1 << bits) < 2 * wedges:
         bits += 1
-    return bits
+    return bits if n > SMALL and (1 << bits) < n else 0
 
 
 @njit(cache=True, nogil=True)
@@ -96,25 +103,53 @@ def row_wedges(network: Network, u: Whole) -> Whole:
 
 
 @njit(cache=True, nogil=True)
-def make_table(network: Network, members: Array) -> Table:
-    """Return a table that is large enough for each of the members."""
-    most, n = 1, len(network.degrees)
-    for u in members:
-        most = max(most, row_wedges(network, u))
-    return Table(np.zeros((1 << table_bits(most, n), 2), dtype=np.int64), np.empty(min(most, n) + 1, dtype=np.int64))
+def make_table(wedges: Whole, n: Whole) -> Table:
+    """Return a table for rows of so many wedges or fewer, among n members."""
+    bits = table_bits(wedges, n)
+    size = 1 << bits if bits > 0 else n
+    return Table(
+        np.zeros(size if n > SMALL else 0, dtype=np.int32),  # of a hub's array too: other rows still take keys
+        np.zeros(size, dtype=np.int64),
+        np.empty(min(wedges, n) + 1, dtype=np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def grown(table: Table, wedges: Whole, n: Whole) -> Table:
+    """Return an empty table that is large enough for a row: the same where it is."""
+    if len(table.touched) > min(wedges, n):
+        return table
+    return make_table(2 * wedges, n)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def find(slots: Array, bits: Whole, x: Whole) -> Whole:
-    """Return the slot of a row, or the empty one where it belongs."""
-    h = np.int64((np.uint64(x) * SPREAD) >> np.uint64(64 - bits))
-    mask = (1 << bits) - 1
+def find(table: Table, bits: Whole, x: Whole) -> Whole:
+    """Return the slot of a row, or the empty one where it belongs: unsigned, which spares every access a look at its sign."""
+    if bits == 0:
+        return np.uint64(x)
+    h = (np.uint64(x) * SPREAD) >> np.uint64(64 - bits)
+    mask = np.uint64((1 << bits) - 1)
     key = x + 1
     while True:
-        stored = slots[h, 0] >> 32
+        stored = table.keys[h]
         if stored == key or stored == 0:
             return h
-        h = (h + 1) & mask
+        h = (h + np.uint64(1)) & mask
+
+
+@njit(cache=True, nogil=True, inline="always")
+def row_of(table: Table, bits: Whole, h: Whole) -> Whole:
+    """Return the row of a slot."""
+    return table.keys[h] - 1 if bits > 0 else h
+
+
+@njit(cache=True, nogil=True, inline="always")
+def enter(table: Table, bits: Whole, h: Whole, x: Whole, count: Whole) -> Whole:
+    """Take an empty slot into use; return how many are in use then."""
+    if bits > 0:
+        table.keys[h] = x + 1
+    table.touched[count] = h
+    return count + 1
 
 
 @njit(cache=True, nogil=True)
@@ -124,50 +159,62 @@ def accumulate(network: Network, u: Whole, bits: Whole, table: Table, ego: Array
     `ego`, where it has rows, becomes the friends' adjacency among themselves: a row per friend, a bit per friend.
     """
     indptr, indices = network.indptr, network.indices
-    slots, touched = table
+    first, stop = indptr[u], indptr[u + 1]
+    h = find(table, bits, u)
+    count = enter(table, bits, h, u, 0)
+    table.words[h] = MEMBER
+    for p in range(first, stop):
+        h = find(table, bits, indices[p])
+        count = enter(table, bits, h, indices[p], count)
+        table.words[h] = first - p - 1
+    if ego.shape[0] > 0:
+        return _add_and_look(network, u, bits, table, count, ego)
+    for i in range(1, count):
+        table.words[table.touched[i]] = MEMBER  # stays below zero whatever is added
+    for p in range(first, stop):
+        w = indices[p]
+        added = (1 << COUNT_SHIFT) + network.weights[network.degrees[w]]
+        for q in range(np.uint64(indptr[w]), np.uint64(indptr[w + 1])):
+            h = find(table, bits, indices[q])
+            word = table.words[h]
+            if word == 0:
+                count = enter(table, bits, h, indices[q], count)
+            table.words[h] = word + added
+    for i in range(stop - first):
+        table.words[table.touched[i + 1]] = -1 - i
+    table.words[table.touched[0]] = MEMBER
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _add_and_look(network: Network, u: Whole, bits: Whole, table: Table, count: Whole, ego: Array) -> Whole:
+    """Add all wedges up, and note who of the friends are friends of each other."""
+    indptr, indices = network.indptr, network.indices
     first = indptr[u]
-    count = _mark(network, u, bits, table)
-    with_ego = ego.shape[0] > 0
     for p in range(first, indptr[u + 1]):
         w = indices[p]
-        weight = network.weights[network.degrees[w]]
+        added = (1 << COUNT_SHIFT) + network.weights[network.degrees[w]]
         for q in range(indptr[w], indptr[w + 1]):
-            x = indices[q]
-            h = find(slots, bits, x)
-            if slots[h, 0] == 0:
-                slots[h, 0] = (np.int64(x + 1) << 32) + 1
-                slots[h, 1] = weight
-                touched[count] = h
-                count += 1
-            elif slots[h, 1] >= 0:
-                slots[h, 0] += 1
-                slots[h, 1] += weight
-            elif with_ego and slots[h, 1] != MEMBER:
-                j = -1 - slots[h, 1]
+            h = find(table, bits, indices[q])
+            word = table.words[h]
+            if word >= 0:
+                if word == 0:
+                    count = enter(table, bits, h, indices[q], count)
+                table.words[h] = word + added
+            elif word != MEMBER:
+                j = -1 - word
                 ego[p - first, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
     return count
 
 
 @njit(cache=True, nogil=True)
-def _mark(network: Network, u: Whole, bits: Whole, table: Table) -> Whole:
-    """Enter the member and their friends, who are no candidates."""
-    slots, touched = table
-    first, stop = network.indptr[u], network.indptr[u + 1]
-    h = find(slots, bits, u)
-    slots[h, 0], slots[h, 1], touched[0] = np.int64(u + 1) << 32, MEMBER, h
-    for p in range(first, stop):
-        w = network.indices[p]
-        h = find(slots, bits, w)
-        slots[h, 0], slots[h, 1], touched[p - first + 1] = np.int64(w + 1) << 32, first - p - 1, h
-    return stop - first + 1
-
-
-@njit(cache=True, nogil=True)
-def clear(table: Table, count: Whole) -> None:
+def clear(table: Table, bits: Whole, count: Whole) -> None:
     """Empty the slots in use."""
     for i in range(count):
-        table.slots[table.touched[i], 0] = 0
-        table.slots[table.touched[i], 1] = 0
+        h = table.touched[i]
+        table.words[h] = 0
+        if bits > 0:
+            table.keys[h] = 0
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -202,18 +249,21 @@ def _sift_down(best: Best, i: Whole, size: Whole) -> None:
 
 
 @njit(cache=True, nogil=True)
-def select_best(network: Network, table: Table, start: Whole, stop: Whole, most: Whole, best: Best) -> Whole:
+def select_best(
+    network: Network, table: Table, bits: Whole, start: Whole, stop: Whole, most: Whole, best: Best
+) -> Whole:
     """Put the best candidates of the slots touched[start:stop], at most `most`, into `best`; return how many they are."""
     scores, mutuals, rows = best
     size = 0
     highest = network.factors.max()
+    is_flat = network.factors.min() == highest  # spares a look at each candidate's degree
     for i in range(start, stop):
-        total = table.slots[table.touched[i], 1]
-        if size == most and total * highest < scores[0]:
+        word = table.words[table.touched[i]]
+        total = word & SUM_MASK
+        if word < 0 or (size == most and total * highest < scores[0]):
             continue
-        key = table.slots[table.touched[i], 0]
-        x, mutual = (key >> 32) - 1, key & 0xFFFFFFFF
-        score = total * network.factors[network.degrees[x]]
+        x, mutual = row_of(table, bits, table.touched[i]), word >> COUNT_SHIFT
+        score = total * (highest if is_flat else network.factors[network.degrees[x]])
         if size < most:
             scores[size], mutuals[size], rows[size] = score, mutual, x
             size += 1

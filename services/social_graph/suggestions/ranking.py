@@ -14,6 +14,7 @@ from services.social_graph.suggestions.features import COUNT, Ego, describe, fin
 from services.social_graph.suggestions.filling import NOWHERE, Surroundings, surround, take_popular, walk_on
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
 from services.social_graph.suggestions.kernel import (
+    FIRST_WEDGES,
     Array,
     Best,
     Network,
@@ -22,6 +23,7 @@ from services.social_graph.suggestions.kernel import (
     accumulate,
     clear,
     comes_before,
+    grown,
     make_table,
     network_of,
     row_wedges,
@@ -157,23 +159,25 @@ def _suggest(network: Network, weights: Weights, surroundings: Surroundings, mem
     """Fill the results' rows, one for each of the members."""
     k, samples = results.suggested.shape[1], results.sample_friends.shape[2]
     reranks = len(weights.plain) > 0
-    table, ego = make_table(network, members), make_ego(network, members, reranks)
+    n, ego = len(network.degrees), make_ego(network, members, reranks)
+    table = make_table(FIRST_WEDGES, n)
     best = Best(np.empty(CANDIDATES), np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.int64))
     ranks, places = np.empty(CANDIDATES), np.arange(CANDIDATES)
     for i in range(len(members)):
         u = members[i]
         friends = network.indptr[u + 1] - network.indptr[u]
-        bits = table_bits(row_wedges(network, u), len(network.degrees))
+        wedges = row_wedges(network, u)
+        bits, table = table_bits(wedges, n), grown(table, wedges, n)
         looks = reranks and friends <= MAX_EGO
-        inner = ego.friends if looks else ego.friends[:0]
-        inner[:friends, : (friends + 63) >> 6] = 0
-        used = accumulate(network, u, bits, table, inner)
-        size = select_best(network, table, friends + 1, used, CANDIDATES if looks else k, best)
+        if looks:
+            ego.friends[:friends, : (friends + 63) >> 6] = 0
+        used = accumulate(network, u, bits, table, ego.friends if looks else ego.friends[:0])
+        size = select_best(network, table, bits, friends + 1, used, CANDIDATES if looks else k, best)
         if looks or samples > 0:
             find_mutual(network, u, bits, table, best, size if looks else min(k, size), ego.mutual)
         if looks:
             _rerank(network, weights, u, ego, best, size, ranks, places)
-        else:
+        elif reranks:
             places[:size] = np.arange(size)
         _put(network, u, ego, best, places, min(k, size), i, results)
         if looks:
@@ -181,7 +185,7 @@ def _suggest(network: Network, weights: Weights, surroundings: Surroundings, mem
                 results.scores[i, j] = math.exp(ranks[places[j]])
         if size < k and len(surroundings.popular_order) > 0:
             _fill(network, surroundings, u, bits, table, best, i, results)
-        clear(table, used)
+        clear(table, bits, used)
 
 
 @njit(cache=True, nogil=True)

@@ -14,6 +14,7 @@ from services.social_graph.suggestions import (
     FEATURES,
     CsrGraph,
     Model,
+    Prepared,
     Reranking,
     Source,
     Suggestion,
@@ -22,8 +23,10 @@ from services.social_graph.suggestions import (
     prepare,
     suggest,
     suggest_around,
+    suggest_members,
     suggest_rows,
 )
+from services.social_graph.suggestions.kernel import SMALL
 
 Network = nx.Graph
 GRAPHS: dict[str, "Network[Any]"] = {
@@ -81,8 +84,11 @@ def test_resource_allocation_is_that_of_a_brute_force(network: "Network[Any]") -
                 found.append((-score, -len(mutual), other, tuple(samples)))
         found.sort()
         shown = [s for s in best if s.source is Source.FRIENDS_OF_FRIENDS]
-        assert [(-s.mutual_count, s.account_id, s.sample_friends) for s in shown] == [each[1:] for each in found[:50]]
         assert [s.score for s in shown] == pytest.approx([float(-each[0]) for each in found[:50]], rel=1e-6)
+        details = {each[2]: (-each[1], each[3], float(-each[0])) for each in found}
+        for s in shown:
+            assert (s.mutual_count, s.sample_friends) == details[s.account_id][:2]
+            assert s.score == pytest.approx(details[s.account_id][2], rel=1e-6)
 
 
 @graphs
@@ -201,3 +207,19 @@ def test_also_friends_and_strangers_are_explained() -> None:
     assert (strangers.mutual_count, strangers.score, strangers.parts) == (0, 0.0, ())
     with pytest.raises(KeyError):
         explain(graph, Model.default(), 0, 999)
+
+
+@members
+def test_a_large_network_gives_what_a_small_one_does(model: Model) -> None:
+    """Large networks have a hash table in the place of an array; most of these members have no friends."""
+    network = nx.barabasi_albert_graph(400, 5, seed=2)
+    ends = np.array(network.edges, dtype=np.int64) * 500
+    small = CsrGraph.from_rows(np.arange(SMALL + 70_000), ends[:, 0], ends[:, 1])
+    rows = np.array(sorted(network), dtype=np.int64) * 500
+    found = suggest_members(Prepared(small, model, {}), rows, k=20)
+    for i, (member, best) in enumerate(suggest(CsrGraph.from_networkx(network), model=model, k=20).items()):
+        near = [s for s in best if s.source is Source.FRIENDS_OF_FRIENDS]
+        assert found.account_ids[i] == member * 500
+        assert found.suggested[i, : found.counts[i]].tolist() == [s.account_id * 500 for s in near]
+        assert found.scores[i, : found.counts[i]].tolist() == [s.score for s in near]
+        assert found.sample_friends[i, 0].tolist() == [friend * 500 for friend in (*near[0].sample_friends, 0, 0)[:3]]

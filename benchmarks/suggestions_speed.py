@@ -1,0 +1,220 @@
+"""How fast suggestions are computed: the kernel beside a networkx loop and sparse_dot_topn, whole runs, and single changes."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from benchmarks.figures import percentile
+from benchmarks.report import console, host_facts, write_json
+from benchmarks.suggestion_loops import SparseTopN, loop_over, network_around, same
+from benchmarks.suggestion_networks import make_network
+from benchmarks.suggestion_workers import Worked, run_workers
+from benchmarks.suggestions_plot import draw
+from services.social_graph.suggestions import (
+    CsrGraph,
+    Model,
+    Prepared,
+    cut_blocks,
+    suggest_around,
+    suggest_members,
+    suggest_rows,
+    tune,
+)
+
+SIZES = ((10_000, 22), (10_000, 100), (100_000, 22), (1_000_000, 22))
+THREADS = 2
+BEST = 20
+"""Of everybody's strangers, exact, by resource allocation: what all three compute."""
+KERNEL_WEDGES = 60_000_000
+SPARSE_WEDGES = 30_000_000
+LOOP_MEMBERS = 300
+"""Whom the loop is measured on, at random."""
+WHOLE_LOOP = 200_000
+"""Up to so many members, the loop has the whole network; above, only what it reads of it, which is to its advantage."""
+REPEATS = 3
+"""The fastest of so many is taken, for each of the three, in turn."""
+EVENTS = 300
+
+
+@dataclass(frozen=True)
+class Point:
+    """One size."""
+
+    members: int
+    friends: int
+    friendships: int
+    wedges_per_member: float
+    kernel_per_second: float
+    sparse_per_second: float
+    loop_per_second: float
+    nanoseconds_per_wedge: float
+    """Of one core."""
+
+    @property
+    def over_loop(self) -> float:
+        """How many times as fast as the loop."""
+        return self.kernel_per_second / self.loop_per_second
+
+    @property
+    def over_sparse(self) -> float:
+        """How many times as fast as sparse_dot_topn."""
+        return self.kernel_per_second / self.sparse_per_second
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everybody's 50 best, re-ranked, with three mutual friends each, by processes over mapped files."""
+
+    members: int
+    friends: int
+    tuning_seconds: float
+    preparing_seconds: float
+    computing_seconds: float
+    workers: list[Worked]
+
+
+def wedges_of(graph: CsrGraph) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the friends of friends of each row, once per path."""
+    reach = np.concatenate(([0], np.cumsum(graph.degrees[graph.indices], dtype=np.int64)))
+    return np.asarray(reach[graph.indptr[1:]] - reach[graph.indptr[:-1]])
+
+
+def measure(members: int, friends: int) -> tuple[CsrGraph, Point]:
+    """Measure the three on one network, in turn. Raises RuntimeError where they do not find the same."""
+    graph = make_network(members, friends)
+    wedges = np.cumsum(wedges_of(graph))
+    prepared = Prepared(graph, Model.default(), {})
+    some, fewer = (int(np.searchsorted(wedges, most)) for most in (KERNEL_WEDGES, SPARSE_WEDGES))
+    some, fewer = max(1, min(some, len(graph))), max(1, min(fewer, len(graph)))
+    sparse = SparseTopN(graph)
+    looped = np.sort(np.random.default_rng(1).permutation(len(graph))[:LOOP_MEMBERS])
+    network = network_around(graph, looped if len(graph) > WHOLE_LOOP else None)
+    scores = suggest_rows(prepared, 0, 1, k=BEST, samples=0).scores
+    around = suggest_members(prepared, looped, k=BEST, samples=0).scores
+    if not same(loop_over(network, looped.tolist(), BEST), looped.tolist(), around):
+        raise RuntimeError("the loop and the kernel do not find the same")
+    found = sparse.best(0, 1, BEST, 1).data
+    if not np.allclose(found, scores[0, : len(found)], rtol=1e-3):
+        raise RuntimeError("sparse_dot_topn and the kernel do not find the same")
+    kernel, sparse_time, loop = (float("inf"),) * 3
+    for _ in range(REPEATS):
+        kernel = min(kernel, _timed(lambda: _on_threads(prepared, some)))
+        sparse_time = min(sparse_time, _timed(lambda: sparse.best(0, fewer, BEST, THREADS)))
+        loop = min(loop, _timed(lambda: loop_over(network, looped.tolist(), BEST)))
+    alone = min(_timed(lambda: suggest_rows(prepared, 0, fewer, k=BEST, samples=0)) for _ in range(REPEATS))
+    return graph, Point(
+        len(graph), friends, graph.edge_count, float(wedges[-1] / len(graph)), some / kernel, fewer / sparse_time,
+        len(looped) / loop, alone / float(wedges[fewer - 1]) * 1e9,
+    )  # fmt: skip
+
+
+def _on_threads(prepared: Prepared, stop: int) -> None:
+    """Compute the first rows on threads: compiled code does not hold the interpreter's lock."""
+    blocks = [block for block in cut_blocks(prepared.graph, 2_000_000) if block[0] < stop]
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda block: suggest_rows(prepared, block[0], min(stop, block[1]), k=BEST, samples=0), blocks))
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def run_all(graph: CsrGraph, friends: int) -> Run:
+    """Tune, prepare and compute everything for everybody."""
+    tuning = tune(graph, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        preparing, computing, worked = run_workers(graph, tuning.model, Path(folder), THREADS)
+    return Run(sum(each.members for each in worked), friends, tuning.seconds, preparing, computing, worked)
+
+
+def measure_events(friends: int = 100) -> dict[str, float]:
+    """Compute both ends of friendships anew, from what is around them."""
+    graph = make_network(10_000, friends, seed=2)
+    model = tune(graph, seed=1).model
+    usual = np.flatnonzero(np.abs(graph.degrees - friends) <= friends // 10)
+    chance = np.random.default_rng(1)
+    milliseconds = []
+    for u in chance.choice(usual, EVENTS):
+        near = graph.indices[graph.indptr[u] : graph.indptr[u + 1]]
+        v = int(near[np.abs(graph.degrees[near] - friends).argmin()])
+        ego = _around(graph, [int(u), v])
+        ends = [int(graph.account_ids[u]), int(graph.account_ids[v])]
+        milliseconds.append(_timed(lambda ego=ego, ends=ends: suggest_around(ego, ends, model)) * 1000)  # type: ignore[misc]
+    ordered = sorted(milliseconds[EVENTS // 10 :])
+    return {f"p{share}_ms": percentile(ordered, share / 100) for share in (50, 95, 99)}
+
+
+def _around(graph: CsrGraph, rows: list[int]) -> CsrGraph:
+    """Return what is read when a friendship changes: all friends of both ends' friends, with everybody's number of friends."""
+    friends = np.unique(np.concatenate([graph.indices[graph.indptr[u] : graph.indptr[u + 1]] for u in rows]))
+    left = np.repeat(friends, np.diff(graph.indptr)[friends])
+    right = np.concatenate([graph.indices[graph.indptr[w] : graph.indptr[w + 1]] for w in friends])
+    inside, ends = np.unique(np.concatenate((left, right)), return_inverse=True)
+    return CsrGraph.from_rows(graph.account_ids[inside], ends[: len(left)], ends[len(left) :], graph.degrees[inside])
+
+
+def show(points: list[Point], runs: list[Run], events: dict[str, float] | None) -> None:
+    """Print everything."""
+    table = Table("members", "friends", "kernel/s", "sparse_dot_topn/s", "ratio", "networkx/s", "ratio", "ns per wedge")
+    for point in points:
+        table.add_row(
+            f"{point.members:,}", f"{point.friends}", f"{point.kernel_per_second:,.0f}", f"{point.sparse_per_second:,.0f}",
+            f"{point.over_sparse:.1f}", f"{point.loop_per_second:,.0f}", f"{point.over_loop:.0f}",
+            f"{point.nanoseconds_per_wedge:.1f}",
+        )  # fmt: skip
+    console.print(table)
+    for run in runs:
+        peak, own = max(w.peak_mb for w in run.workers), max(w.own_mb for w in run.workers)
+        console.print(
+            f"{run.members:,} members, {run.friends} friends, 50 suggestions each, re-ranked: tuned in {run.tuning_seconds:.1f} s, "
+            f"prepared in {run.preparing_seconds:.1f} s, computed in {run.computing_seconds:.1f} s on {len(run.workers)} processes "
+            f"({run.members / run.computing_seconds:,.0f} members/s); peak {peak:.0f} MB each, {own:.0f} MB of it their own."
+        )
+    if events is not None:
+        shares = ", ".join(f"{name.removesuffix('_ms')} {value:.2f} ms" for name, value in events.items())
+        console.print(f"Both ends of a friendship at 100 friends: {shares}.")
+
+
+def main(
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write everything to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write suggestions_growth.svg to this folder.")] = None,
+    members: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="The largest network.")] = 1_000_000,
+) -> None:
+    """Measure the kernel at 10,000, 100,000 and 1,000,000 members, whole runs on two processes, and single changes."""
+    facts = host_facts()
+    points, runs = [], []
+    sizes = sorted({(min(size, members), friends) for size, friends in SIZES})
+    for size, friends in sizes:
+        graph, point = measure(size, friends)
+        points.append(point)
+        runs.append(run_all(graph, friends))
+        del graph
+        show(points[-1:], runs[-1:], None)
+    events = measure_events()
+    show(points, runs, events)
+    result = {
+        "machine": facts,
+        "points": [{**asdict(p), "over_networkx": p.over_loop, "over_sparse_dot_topn": p.over_sparse} for p in points],
+        "runs": [asdict(run) for run in runs],
+        "events": events,
+    }
+    write_json(json_path, result)
+    if plot is not None:
+        plot.mkdir(parents=True, exist_ok=True)
+        draw(points, plot / "suggestions_growth.svg")
+
+
+if __name__ == "__main__":
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(main)
+    app()
