@@ -6,6 +6,8 @@ network), `kernel` (one pass over friends of friends), `features` and `filling`,
 `explaining`, `pairs` and `networkx_backend`.
 """
 
+import numpy as np
+
 from services.social_graph.suggestions.around import suggest_around
 from services.social_graph.suggestions.explaining import Part, Parts, explain
 from services.social_graph.suggestions.graphs import CsrGraph
@@ -13,6 +15,17 @@ from services.social_graph.suggestions.model import FEATURES, Model, Reranking, 
 from services.social_graph.suggestions.networkx_backend import suggest
 from services.social_graph.suggestions.ranking import Prepared, Rows, cut_blocks, prepare, suggest_members, suggest_rows
 from services.social_graph.suggestions.tuning import Tuning, tune
+
+
+def warm_up() -> None:
+    """Compile everything, or load what was compiled before, so that no member waits for it: from a second to half a minute."""
+    ends = np.arange(1, 41)
+    graph = CsrGraph.from_edges(np.concatenate((ends, ends)), np.concatenate((ends + 1, ends + 2)))
+    model = tune(graph, seed=1).model
+    prepared = prepare(graph, Model(model.a, model.b, Reranking((0.0,) * len(FEATURES), (0.0,) * len(FEATURES), 0.0)))
+    cut_blocks(graph)
+    suggest_rows(prepared, 0, len(graph))
+
 
 __all__ = [
     "FEATURES",
@@ -34,4 +47,5 @@ __all__ = [
     "suggest_members",
     "suggest_rows",
     "tune",
+    "warm_up",
 ]

@@ -20,8 +20,8 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from services.social_graph.suggestions.compiling import compiled, inlined
 from services.social_graph.suggestions.kernel import MEMBER, Array, Best, Network, Table, Whole, find
 from services.social_graph.suggestions.model import CANDIDATES, FEATURES, MAX_EGO
 
@@ -43,7 +43,7 @@ class Ego(NamedTuple):
     """float64[friends]: one divided by each one's number of friends."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def make_ego(network: Network, members: Array, describes: bool) -> Ego:
     """Return room for each of the members; where nothing is described, for the mutual friends only."""
     widest = 1
@@ -58,7 +58,7 @@ def make_ego(network: Network, members: Array, describes: bool) -> Ego:
     )
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def ones(word: Whole) -> Whole:
     """Return how many bits of a 64-bit word are set."""
     x = np.uint64(word)
@@ -68,20 +68,20 @@ def ones(word: Whole) -> Whole:
     return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def lowest(word: Whole) -> Whole:
     """Return the place of the lowest bit that is set."""
     x = np.uint64(word)
     return ones((x & (~x + np.uint64(1))) - np.uint64(1))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def log_of(number: Whole) -> Any:
     """Return the logarithm of a positive whole number."""
     return LOGARITHMS[number] if number < len(LOGARITHMS) else math.log(number)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array) -> None:
     """Set the bits of the mutual friends of u and the first candidates.
 
@@ -102,7 +102,7 @@ def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Bes
         _look_for_candidates(network, u, bits, table, best, count, mutual)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _look_for_friends(network: Network, v: Whole, bits: Whole, table: Table, mutual: Array) -> None:
     """Go through the row of a candidate."""
     for q in range(network.indptr[v], network.indptr[v + 1]):
@@ -111,7 +111,7 @@ def _look_for_friends(network: Network, v: Whole, bits: Whole, table: Table, mut
             _set(mutual, -1 - word)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _look_for_candidates(
     network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array
 ) -> None:
@@ -127,12 +127,12 @@ def _look_for_candidates(
                 _set(mutual[first - stop - 1 - word], p - first)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def _set(words: Array, bit: Whole) -> None:
     words[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def measure_ties(network: Network, u: Whole, ego: Ego) -> None:
     """Compute the tie strength of u with each friend, and one divided by the friend's number of friends."""
     first, stop = network.indptr[u], network.indptr[u + 1]
@@ -146,7 +146,7 @@ def measure_ties(network: Network, u: Whole, ego: Ego) -> None:
         ego.inverses[i] = 1.0 / d
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def describe(ego: Ego, words: Whole, d_u: Whole, d_v: Whole, score: Any, r: Whole, out: Array) -> None:
     """Put the features of the r-th candidate, who has mutual friends, into `out`, in the order of FEATURES."""
     mutual = ego.mutual[r]

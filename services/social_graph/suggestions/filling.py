@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from services.social_graph.suggestions.compiling import compiled
 from services.social_graph.suggestions.graphs import CsrGraph
 from services.social_graph.suggestions.kernel import (
     Array,
@@ -59,7 +59,7 @@ def surround(graph: CsrGraph) -> Surroundings:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_communities(indptr: Array, indices: Array, rounds: Whole) -> Array:
     """Return a label per row: each in turn takes the one most frequent among its friends (Raghavan, Albert, Kumara 2007).
 
@@ -89,7 +89,7 @@ def find_communities(indptr: Array, indices: Array, rounds: Whole) -> Array:
     return labels
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def walk_on(
     network: Network, bits: Whole, table: Table, best: Best, count: Whole, room: Whole, found: Array, scores: Array
 ) -> Whole:
@@ -126,7 +126,7 @@ def walk_on(
     return kept
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _keep(found: Array, scores: Array, kept: Whole, room: Whole, v: Whole, score: Any) -> Whole:
     """Put v where it belongs into a short list in order; return how long that is then."""
     if kept == room:
@@ -141,7 +141,7 @@ def _keep(found: Array, scores: Array, kept: Whole, room: Whole, v: Whole, score
     return kept + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def take_popular(order: Array, bits: Whole, table: Table, chosen: Array, size: Whole) -> Whole:
     """Add rows of an order that are neither in the table nor chosen yet, until `chosen` is full; return how many are chosen then."""
     for v in order:

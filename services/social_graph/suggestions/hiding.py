@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from services.social_graph.suggestions.compiling import compiled
 from services.social_graph.suggestions.features import COUNT, describe, find_mutual, make_ego, measure_ties
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
 from services.social_graph.suggestions.kernel import (
@@ -82,7 +82,7 @@ def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float
     return ranks
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rank(network: Network, factors: Array, members: Array, starts: Array, hidden: Array, ranks: Array) -> None:
     """Fill the ranks: how many candidates come before each hidden friend, by each row of `factors`."""
     n = len(network.degrees)
@@ -100,7 +100,7 @@ def _rank(network: Network, factors: Array, members: Array, starts: Array, hidde
         clear(table, bits, used)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _place_of(
     network: Network, v: Whole, bits: Whole, table: Table, first: Whole, used: Whole, factors: Array
 ) -> Whole:
@@ -127,7 +127,7 @@ def describe_trial(trial: Trial, a: float, b: float) -> tuple[Int32s, NDArray[np
     return rows, features
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _describe(network: Network, members: Array, rows: Array, features: Array) -> None:
     """Fill, per member, the rows of their best candidates by the kernel, and the features of these; none above MAX_EGO friends."""
     n, ego = len(network.degrees), make_ego(network, members, True)

@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from services.social_graph.suggestions.compiling import compiled, inlined
 from services.social_graph.suggestions.graphs import CsrGraph
 
 ONE = 36 * 232_792_560
@@ -82,7 +82,7 @@ def factor_table(b: float, most: int) -> NDArray[np.float64]:
     return np.array([max(d, 1) ** -b / ONE for d in range(most + 1)], dtype=np.float64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def table_bits(wedges: Whole, n: Whole) -> Whole:
     """Return the table's size as a power of two, twice as many slots as there can be candidates; 0 where there is a slot per row."""
     bits = 6
@@ -91,7 +91,7 @@ def table_bits(wedges: Whole, n: Whole) -> Whole:
     return bits if n > SMALL and (1 << bits) < n else 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def row_wedges(network: Network, u: Whole) -> Whole:
     """Return how many rows a member's pass comes by: theirs, their friends', and all of their friends' friends, once per path."""
     indptr, indices = network.indptr, network.indices
@@ -102,7 +102,7 @@ def row_wedges(network: Network, u: Whole) -> Whole:
     return wedges
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def make_table(wedges: Whole, n: Whole) -> Table:
     """Return a table for rows of so many wedges or fewer, among n members."""
     bits = table_bits(wedges, n)
@@ -114,7 +114,7 @@ def make_table(wedges: Whole, n: Whole) -> Table:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def grown(table: Table, wedges: Whole, n: Whole) -> Table:
     """Return an empty table that is large enough for a row: the same where it is."""
     if len(table.touched) > min(wedges, n):
@@ -122,7 +122,7 @@ def grown(table: Table, wedges: Whole, n: Whole) -> Table:
     return make_table(2 * wedges, n)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def find(table: Table, bits: Whole, x: Whole) -> Whole:
     """Return the slot of a row, or the empty one where it belongs: unsigned, which spares every access a look at its sign."""
     if bits == 0:
@@ -137,13 +137,13 @@ def find(table: Table, bits: Whole, x: Whole) -> Whole:
         h = (h + np.uint64(1)) & mask
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def row_of(table: Table, bits: Whole, h: Whole) -> Whole:
     """Return the row of a slot."""
     return table.keys[h] - 1 if bits > 0 else h
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def enter(table: Table, bits: Whole, h: Whole, x: Whole, count: Whole) -> Whole:
     """Take an empty slot into use; return how many are in use then."""
     if bits > 0:
@@ -152,7 +152,7 @@ def enter(table: Table, bits: Whole, h: Whole, x: Whole, count: Whole) -> Whole:
     return count + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def accumulate(network: Network, u: Whole, bits: Whole, table: Table, ego: Array) -> Whole:
     """Sum up all wedges of row u in an empty table; return how many slots are in use then.
 
@@ -186,7 +186,7 @@ def accumulate(network: Network, u: Whole, bits: Whole, table: Table, ego: Array
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_and_look(network: Network, u: Whole, bits: Whole, table: Table, count: Whole, ego: Array) -> Whole:
     """Add all wedges up, and note who of the friends are friends of each other."""
     indptr, indices = network.indptr, network.indices
@@ -207,7 +207,7 @@ def _add_and_look(network: Network, u: Whole, bits: Whole, table: Table, count: 
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def clear(table: Table, bits: Whole, count: Whole) -> None:
     """Empty the slots in use."""
     for i in range(count):
@@ -217,7 +217,7 @@ def clear(table: Table, bits: Whole, count: Whole) -> None:
             table.keys[h] = 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inlined
 def comes_before(score: Any, mutual: Whole, x: Whole, other_score: Any, other_mutual: Whole, other: Whole) -> Any:
     """Order by score, then mutual friends, then id."""
     if score != other_score:
@@ -227,7 +227,7 @@ def comes_before(score: Any, mutual: Whole, x: Whole, other_score: Any, other_mu
     return x < other
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sift_down(best: Best, i: Whole, size: Whole) -> None:
     """Restore a heap whose root is the last in order."""
     scores, mutuals, rows = best
@@ -248,7 +248,7 @@ def _sift_down(best: Best, i: Whole, size: Whole) -> None:
         i = child
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def select_best(
     network: Network, table: Table, bits: Whole, start: Whole, stop: Whole, most: Whole, best: Best
 ) -> Whole:

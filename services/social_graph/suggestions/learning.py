@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from services.social_graph.suggestions.compiling import compiled
 from services.social_graph.suggestions.kernel import Array
 from services.social_graph.suggestions.model import Reranking
 
@@ -87,7 +87,7 @@ def fit(lists: Lists, strength: float = STRENGTH) -> Reranking:
     return Reranking(tuple(weights[:count].tolist()), tuple(weights[count:].tolist()), centre)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _spread(features: Array, exists: Array, z: Array) -> Array:
     """Return how far features, and features times z, spread within members: the root mean square, 1 for what does not vary."""
     count = features.shape[2]
@@ -104,7 +104,7 @@ def _spread(features: Array, exists: Array, z: Array) -> Array:
     return np.where(spread < SMALLEST_SPREAD, 1.0, spread)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _evaluate(
     features: Array, exists: Array, is_friend: Array, z: Array, scale: Array, weights: Array, strength: float
 ) -> tuple[float, Array, Array]:
@@ -132,7 +132,7 @@ def _evaluate(
     return loss, slope, curve
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_derivatives(inputs: Array, odds: Array, is_friend: Array, share: float, slope: Array, curve: Array) -> None:
     """Add one member's part to the gradient and the Hessian, which is the spread of the inputs under the odds."""
     width = inputs.shape[1]

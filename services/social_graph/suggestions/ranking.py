@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from services.social_graph.suggestions.compiling import compiled
 from services.social_graph.suggestions.features import COUNT, Ego, describe, find_mutual, lowest, make_ego, measure_ties
 from services.social_graph.suggestions.filling import NOWHERE, Surroundings, surround, take_popular, walk_on
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
@@ -81,7 +81,7 @@ def cut_blocks(graph: CsrGraph, wedges: int = 100_000_000) -> list[tuple[int, in
     return [(start, stop) for start, stop in pairwise(starts.tolist())]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count_wedges(network: Network) -> Array:
     """Return how long each row takes."""
     counts = np.empty(len(network.degrees), dtype=np.int64)
@@ -154,7 +154,7 @@ def _ids(graph: CsrGraph, rows: Int32s) -> Int64s:
     return np.where(rows < 0, 0, graph.account_ids[rows]) if len(graph) else rows.astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _suggest(network: Network, weights: Weights, surroundings: Surroundings, members: Array, results: Results) -> None:
     """Fill the results' rows, one for each of the members."""
     k, samples = results.suggested.shape[1], results.sample_friends.shape[2]
@@ -188,7 +188,7 @@ def _suggest(network: Network, weights: Weights, surroundings: Surroundings, mem
         clear(table, bits, used)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _rerank(
     network: Network, weights: Weights, u: Whole, ego: Ego, best: Best, size: Whole, ranks: Array, places: Array
 ) -> None:
@@ -214,7 +214,7 @@ def _rerank(
         places[j] = r
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _put(
     network: Network, u: Whole, ego: Ego, best: Best, places: Array, kept: Whole, i: Whole, results: Results
 ) -> None:
@@ -230,7 +230,7 @@ def _put(
             _sample(network, u, ego.mutual[r], results.sample_friends[i, j])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill(
     network: Network,
     surroundings: Surroundings,
@@ -258,7 +258,7 @@ def _fill(
     sources[both : results.counts[i]] = POPULAR
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sample(network: Network, u: Whole, mutual: Array, out: Array) -> None:
     """Put the mutual friends with the fewest friends into `out`, the lower row first among equals."""
     degrees, size = network.degrees, 0

@@ -1,0 +1,109 @@
+"""Choosing a model on a network's own hidden friendships."""
+
+import msgspec
+import networkx as nx
+import numpy as np
+import pytest
+
+from services.social_graph.suggestions import FEATURES, CsrGraph, Model, Reranking, suggest, tune
+from services.social_graph.suggestions.hiding import UNRANKED, describe_trial, hide, rank
+from services.social_graph.suggestions.learning import Lists, fit, rate_lists
+
+NETWORK = CsrGraph.from_networkx(nx.powerlaw_cluster_graph(600, 6, 0.5, seed=2))
+
+
+def test_the_same_seed_gives_the_same_model_and_it_survives_json() -> None:
+    first, again = tune(NETWORK, seed=3), tune(NETWORK, seed=3)
+    assert first.model == again.model
+    assert msgspec.json.decode(msgspec.json.encode(first.model), type=Model) == first.model
+    assert first.gain > 0
+    assert not first.is_previous_kept
+    assert first.figures["chosen"] > first.figures["resource_allocation"]
+    assert tune(NETWORK, seed=4).model != first.model
+
+
+def test_a_good_previous_model_is_kept_and_a_bad_one_is_not() -> None:
+    good = tune(NETWORK, seed=3).model
+    kept = tune(NETWORK, seed=5, previous=good)
+    assert kept.is_previous_kept
+    assert kept.model == good
+    bad = Model(0.0, 2.0)
+    replaced = tune(NETWORK, seed=5, previous=bad)
+    assert not replaced.is_previous_kept
+    assert replaced.model != bad
+    assert replaced.gain > 2 * replaced.gain_error
+
+
+def test_too_small_a_network_tells_nothing() -> None:
+    small = CsrGraph.from_networkx(nx.path_graph(10))
+    assert tune(small, seed=1).model == Model.default()
+    assert tune(small, seed=1, previous=Model(0.3, 0.3)).model == Model(0.3, 0.3)
+    assert tune(CsrGraph.from_edges([], []), seed=1).model == Model.default()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [nx.star_graph(40), nx.complete_graph(12), nx.balanced_tree(2, 6), nx.complete_bipartite_graph(10, 12)],
+    ids=["star", "complete", "tree", "bipartite"],
+)
+def test_where_nothing_can_be_found_it_is_resource_allocation(network: "nx.Graph[int]") -> None:
+    tuning = tune(CsrGraph.from_networkx(network), seed=1)
+    if tuning.figures["resource_allocation"] in (0.0, 1.0):
+        assert (tuning.model.a, tuning.model.b) == (1.0, 0.0)
+    assert np.isfinite([tuning.gain, tuning.gain_error]).all()
+
+
+def test_ranks_are_the_places_in_the_lists_of_plain_networkx() -> None:
+    trial = hide(NETWORK, 0.1, 50, 10**9, np.random.default_rng(1))
+    ranks = rank(trial, (0.5,), (0.2,))[0, 0]
+    lists = suggest(trial.graph.to_networkx(), model=Model(0.5, 0.2), k=100)
+    found = 0
+    for i, member in enumerate(trial.graph.account_ids[trial.members].tolist()):
+        places = {s.account_id: place for place, s in enumerate(lists[member]) if s.mutual_count}
+        for p in range(trial.starts[i], trial.starts[i + 1]):
+            hidden = int(trial.graph.account_ids[trial.hidden[p]])
+            assert hidden not in trial.graph.to_networkx()[member] if p < 3 else True
+            if ranks[p] < 100:
+                found += 1
+                assert places[hidden] == ranks[p]
+            else:
+                assert hidden not in places
+                assert ranks[p] <= UNRANKED
+    assert found > 10
+
+
+def test_what_is_hidden_is_gone_from_both_sides() -> None:
+    trial = hide(NETWORK, 0.2, 10**6, 10**9, np.random.default_rng(2))
+    assert trial.graph.edge_count == NETWORK.edge_count - len(trial.hidden) // 2
+    assert len(trial.hidden) == 2 * round(0.2 * NETWORK.edge_count)
+    network = trial.graph.to_networkx()
+    owners = np.repeat(trial.members, np.diff(trial.starts))
+    assert not any(network.has_edge(u, v) for u, v in zip(owners.tolist(), trial.hidden.tolist(), strict=True))
+
+
+def test_weights_are_where_the_loss_is_least() -> None:
+    trial = hide(NETWORK, 0.1, 200, 10**9, np.random.default_rng(3))
+    rows, features = describe_trial(trial, 1.0, 0.0)
+    hidden = [set(trial.hidden[trial.starts[i] : trial.starts[i + 1]].tolist()) for i in range(len(rows))]
+    is_friend = np.array(
+        [[row in friends for row in each] for each, friends in zip(rows.tolist(), hidden, strict=True)]
+    )
+    friends = np.log(np.maximum(1, trial.graph.degrees[trial.members]))
+    lists = Lists(features, rows >= 0, is_friend, friends, np.diff(trial.starts))
+
+    def likelihood(reranking: Reranking) -> float:
+        scores = rate_lists(lists, reranking)
+        logs = scores - np.log(np.exp(scores - scores.max(1, keepdims=True)).sum(1, keepdims=True))
+        logs -= scores.max(1, keepdims=True)
+        shares = is_friend / np.maximum(1, is_friend.sum(1, keepdims=True))
+        return float((shares * np.where(is_friend, logs, 0)).sum())
+
+    best = fit(lists, 1e-6)
+    zero = Reranking((0.0,) * len(FEATURES), (0.0,) * len(FEATURES), best.centre)
+    assert likelihood(best) > likelihood(zero)
+    for f in range(len(FEATURES)):
+        for change in (0.02, -0.02):
+            moved = tuple(weight + change * (i == f) for i, weight in enumerate(best.plain))
+            assert likelihood(Reranking(moved, best.by_friends, best.centre)) <= likelihood(best) + 1e-6
+    heavy = fit(lists, 1e9)
+    assert max(map(abs, heavy.plain)) < 1e-3
