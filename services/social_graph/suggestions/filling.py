@@ -41,10 +41,6 @@ class Surroundings(NamedTuple):
     """[n] all rows, those with the most friends first."""
 
 
-NOWHERE = Surroundings(*(np.zeros(0, dtype=np.int32) for _ in Surroundings._fields))
-"""Nothing is filled."""
-
-
 def surround(graph: CsrGraph) -> Surroundings:
     """Find the communities of a graph, and who is popular in them."""
     labels = find_communities(graph.indptr, graph.indices, ROUNDS)

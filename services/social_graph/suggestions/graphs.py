@@ -13,6 +13,13 @@ Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 
 
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that cannot be written to, as those of mapped files: compiled code is made for one kind only."""
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True, eq=False)
 class CsrGraph:
     """A symmetric graph without loops. The arrays may be memory-mapped, and are never written to.
@@ -45,7 +52,7 @@ class CsrGraph:
         friends = np.diff(starts).astype(np.int32) if degrees is None else np.asarray(degrees, dtype=np.int32)
         if len(friends) != len(ids):
             raise ValueError(f"{len(friends)} degrees for {len(ids)} members")
-        return cls(ids, starts, rows, friends)
+        return cls(read_only(ids), read_only(starts), read_only(rows), read_only(friends))
 
     @classmethod
     def from_edges(cls, u: ArrayLike, v: ArrayLike) -> "CsrGraph":

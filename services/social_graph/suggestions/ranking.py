@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from services.social_graph.suggestions.compiling import compiled
 from services.social_graph.suggestions.features import COUNT, Ego, describe, find_mutual, lowest, make_ego, measure_ties
-from services.social_graph.suggestions.filling import NOWHERE, Surroundings, surround, take_popular, walk_on
-from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
+from services.social_graph.suggestions.filling import Surroundings, surround, take_popular, walk_on
+from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s, read_only
 from services.social_graph.suggestions.kernel import (
     FIRST_WEDGES,
     Array,
@@ -33,6 +33,7 @@ from services.social_graph.suggestions.kernel import (
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO, Model, Reranking, Source
 
 FRIENDS_OF_FRIENDS, NEARBY, COMMUNITY, POPULAR = (int(source) for source in Source)
+NOBODY: Int32s = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +137,7 @@ def suggest_members(prepared: Prepared, members: Int64s, *, k: int = 50, samples
         np.full((size, k, samples), -1, dtype=np.int32),
         np.zeros((size, k), dtype=np.uint8),
     )
-    surroundings = Surroundings(**prepared.arrays) if prepared.arrays else NOWHERE
+    surroundings = Surroundings(*(read_only(prepared.arrays.get(name, NOBODY)) for name in Surroundings._fields))
     _suggest(network_of(graph, model.a, model.b), Weights.of(model.reranking), surroundings, members, results)
     return Rows(
         graph.account_ids[members],
