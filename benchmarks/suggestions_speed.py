@@ -55,12 +55,16 @@ class Point:
     kernel_per_second: float
     sparse_per_second: float
     loop_per_second: float
+    kernel_per_core: float
+    """Members per second of one processor's time, whatever else the machine does; so the next two."""
+    sparse_per_core: float
+    loop_per_core: float
     nanoseconds_per_wedge: float
-    """Of one core."""
+    """Of one processor's time."""
 
     @property
     def over_loop(self) -> float:
-        """How many times as fast as the loop."""
+        """How many times as fast as the loop, which has one thread."""
         return self.kernel_per_second / self.loop_per_second
 
     @property
@@ -104,16 +108,27 @@ def measure(members: int, friends: int) -> tuple[CsrGraph, Point]:
     found = sparse.best(0, 1, BEST, 1).data
     if not np.allclose(found, scores[0, : len(found)], rtol=1e-3):
         raise RuntimeError("sparse_dot_topn and the kernel do not find the same")
-    kernel, sparse_time, loop = (float("inf"),) * 3
-    for _ in range(REPEATS):
-        kernel = min(kernel, _timed(lambda: _on_threads(prepared, some)))
-        sparse_time = min(sparse_time, _timed(lambda: sparse.best(0, fewer, BEST, THREADS)))
-        loop = min(loop, _timed(lambda: loop_over(network, looped.tolist(), BEST)))
-    alone = min(_timed(lambda: suggest_rows(prepared, 0, fewer, k=BEST, samples=0)) for _ in range(REPEATS))
+    works: tuple[Callable[[], Any], ...] = (
+        lambda: _on_threads(prepared, some),
+        lambda: sparse.best(0, fewer, BEST, THREADS),
+        lambda: loop_over(network, looped.tolist(), BEST),
+    )
+    times = np.array([[_timed(work) for work in works] for _ in range(REPEATS)]).min(axis=0)
+    rates = np.array([some, fewer, len(looped)])[:, None] / times
+    kernel, sparse_topn, loop = rates.tolist()
     return graph, Point(
-        len(graph), friends, graph.edge_count, float(wedges[-1] / len(graph)), some / kernel, fewer / sparse_time,
-        len(looped) / loop, alone / float(wedges[fewer - 1]) * 1e9,
-    )  # fmt: skip
+        members=len(graph),
+        friends=friends,
+        friendships=graph.edge_count,
+        wedges_per_member=float(wedges[-1] / len(graph)),
+        kernel_per_second=kernel[0],
+        sparse_per_second=sparse_topn[0],
+        loop_per_second=loop[0],
+        kernel_per_core=kernel[1],
+        sparse_per_core=sparse_topn[1],
+        loop_per_core=loop[1],
+        nanoseconds_per_wedge=float(times[0, 1] / wedges[some - 1] * 1e9),
+    )
 
 
 def _on_threads(prepared: Prepared, stop: int) -> None:
@@ -123,10 +138,11 @@ def _on_threads(prepared: Prepared, stop: int) -> None:
         list(pool.map(lambda block: suggest_rows(prepared, block[0], min(stop, block[1]), k=BEST, samples=0), blocks))
 
 
-def _timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
+def _timed(work: Callable[[], Any]) -> tuple[float, float]:
+    """Return the seconds that some work took, and those of processors that it used."""
+    started, used = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - used
 
 
 def run_all(graph: CsrGraph, friends: int) -> Run:
@@ -149,7 +165,7 @@ def measure_events(friends: int = 100) -> dict[str, float]:
         v = int(near[np.abs(graph.degrees[near] - friends).argmin()])
         ego = _around(graph, [int(u), v])
         ends = [int(graph.account_ids[u]), int(graph.account_ids[v])]
-        milliseconds.append(_timed(lambda ego=ego, ends=ends: suggest_around(ego, ends, model)) * 1000)  # type: ignore[misc]
+        milliseconds.append(_timed(lambda ego=ego, ends=ends: suggest_around(ego, ends, model))[0] * 1000)  # type: ignore[misc]
     ordered = sorted(milliseconds[EVENTS // 10 :])
     return {f"p{share}_ms": percentile(ordered, share / 100) for share in (50, 95, 99)}
 
@@ -165,12 +181,23 @@ def _around(graph: CsrGraph, rows: list[int]) -> CsrGraph:
 
 def show(points: list[Point], runs: list[Run], events: dict[str, float] | None) -> None:
     """Print everything."""
-    table = Table("members", "friends", "kernel/s", "sparse_dot_topn/s", "ratio", "networkx/s", "ratio", "ns per wedge")
+    table = Table(
+        "members",
+        "friends",
+        "kernel/s",
+        "sparse_dot_topn/s",
+        "ratio",
+        "networkx/s",
+        "ratio",
+        "per core-second",
+        "ns per wedge",
+    )
     for point in points:
+        cores = (point.kernel_per_core, point.sparse_per_core, point.loop_per_core)
         table.add_row(
             f"{point.members:,}", f"{point.friends}", f"{point.kernel_per_second:,.0f}", f"{point.sparse_per_second:,.0f}",
             f"{point.over_sparse:.1f}", f"{point.loop_per_second:,.0f}", f"{point.over_loop:.0f}",
-            f"{point.nanoseconds_per_wedge:.1f}",
+            " / ".join(f"{each:,.0f}" for each in cores), f"{point.nanoseconds_per_wedge:.1f}",
         )  # fmt: skip
     console.print(table)
     for run in runs:
@@ -185,17 +212,26 @@ def show(points: list[Point], runs: list[Run], events: dict[str, float] | None) 
         console.print(f"Both ends of a friendship at 100 friends: {shares}.")
 
 
+def read_size(text: str) -> tuple[int, int]:
+    """Return members and friends. Raises typer.BadParameter for what cannot be."""
+    members, _, friends = text.partition("/")
+    if not (
+        members.isdecimal() and friends.isdecimal() and 1_000 <= int(members) <= 1_000_000 and 2 <= int(friends) <= 200
+    ):
+        raise typer.BadParameter(f"{text}: a size is MEMBERS/FRIENDS, from 1000/2 to 1000000/200")
+    return int(members), int(friends)
+
+
 def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write everything to this file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write suggestions_growth.svg to this folder.")] = None,
-    members: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="The largest network.")] = 1_000_000,
+    size: Annotated[list[str] | None, typer.Option(help="MEMBERS/FRIENDS, as 10000/22; may be repeated.")] = None,
 ) -> None:
     """Measure the kernel at 10,000, 100,000 and 1,000,000 members, whole runs on two processes, and single changes."""
     facts = host_facts()
     points, runs = [], []
-    sizes = sorted({(min(size, members), friends) for size, friends in SIZES})
-    for size, friends in sizes:
-        graph, point = measure(size, friends)
+    for members, friends in [read_size(text) for text in size or ()] or SIZES:
+        graph, point = measure(members, friends)
         points.append(point)
         runs.append(run_all(graph, friends))
         del graph
