@@ -32,7 +32,7 @@ from services.social_graph.suggestions.kernel import (
 )
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO
 
-UNRANKED = 1000
+UNRANKED = 100
 """The rank of who is no candidate, or far behind."""
 
 

@@ -20,7 +20,7 @@ HIDDEN = 0.1
 """The part of the friendships that a trial hides."""
 MEMBERS = 4000
 """At most about so many members' hidden friends are looked for in all trials."""
-WEDGES = 20_000_000
+WEDGES = 60_000_000
 """And so many that all of them together have at most so many wedges."""
 ENOUGH_HIDDEN = 6000
 MAX_TRIALS = 8
