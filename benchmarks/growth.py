@@ -24,9 +24,10 @@ from chassis.paging import Page
 from chassis.settings import Settings
 from deploy.local import postgres
 from services.timeline import store
-from services.timeline.clients import Friends, Publications
+from services.timeline.clients import Friends
 from services.timeline.domain import Entry
 from services.timeline.fan_out import FanOut
+from services.timeline.publications import Publications
 from services.timeline.rows import Ids, keep_accounts, make_rows, to_copy
 
 MEMBERS = (1_000, 10_000, 100_000, 1_000_000)

@@ -57,12 +57,16 @@ class Coalescer(Generic[Key, Value]):
 
         Raises what `batch` raised or answered, and Unavailable where too many wait. Whoever is cancelled leaves the others' batch alone.
         """
+        return await self.ask(key)
+
+    def ask(self, key: Key) -> "asyncio.Future[Value]":
+        """Return the same as a future, which is asked for at once. Raises Unavailable where too many wait."""
         if len(self._line) >= MAX_WAITING:
             raise Unavailable("The service is busy; please try again in a moment.")
         waiting = _Waiting[Key, Value](key, asyncio.get_running_loop().create_future())
         self._line.append(waiting)
         self._call_soon()
-        return await waiting.value
+        return waiting.value
 
     def _call_soon(self) -> None:
         if not self._is_called and len(self._running) < self._max_running:

@@ -41,6 +41,22 @@ def page_of(window: Window, *, default: int, maximum: int) -> Page:
     )
 
 
+def pages_of_each(
+    owner_ids: Sequence[int], below_ids: Sequence[int], above_ids: Sequence[int], limits: Sequence[int], *, maximum: int
+) -> list[tuple[int, Page]]:
+    """Return (owner, page downwards) as a contract asks for them, field by field. Raises InvalidField for unequal numbers of them."""
+    if not len(owner_ids) == len(below_ids) == len(above_ids) == len(limits):
+        raise InvalidField(
+            "limits", "There are as many limits, and ids that pages are below and above, as there are owners of pages."
+        )
+    if min(limits, default=0) < 0:
+        raise InvalidField("limits", "limits cannot be negative.")
+    return [
+        (owner_id, Page(below=below, above=above, limit=min(limit, maximum), upwards=False))
+        for owner_id, below, above, limit in zip(owner_ids, below_ids, above_ids, limits, strict=True)
+    ]
+
+
 def take_page(ids: Sequence[int], page: Page) -> list[int]:
     """Return the ids of a page out of some ids in any order, newest first."""
     inside = sorted({an_id for an_id in ids if page.above < an_id < page.below}, reverse=True)

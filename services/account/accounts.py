@@ -35,6 +35,13 @@ class Accounts:
         async with connection(self._pool) as conn:
             return await store.list_accounts(conn, account_ids)
 
+    async def versions(self, account_ids: Sequence[int]) -> dict[int, int]:
+        """Return the versions of those that exist and are confirmed, by id."""
+        if not account_ids:
+            return {}
+        async with connection(self._pool) as conn:
+            return await store.list_versions(conn, account_ids)
+
     async def by_handles(self, handles: Sequence[str]) -> list[Account]:
         """Return those that exist and are confirmed, in no order; what cannot be a handle is nobody's."""
         possible = [handle for handle in handles if is_handle(handle)]

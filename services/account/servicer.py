@@ -86,6 +86,13 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         accounts = await self._accounts.by_ids(request.account_ids)
         return account_pb.BatchGetAccountsResponse(accounts=_accounts(accounts))
 
+    async def BatchGetAccountVersions(
+        self, request: account_pb.BatchGetAccountVersionsRequest, context: Context
+    ) -> account_pb.BatchGetAccountVersionsResponse:
+        """Return the versions of those that exist."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        return account_pb.BatchGetAccountVersionsResponse(versions=await self._accounts.versions(request.account_ids))
+
     async def BatchFindAccounts(
         self, request: account_pb.BatchFindAccountsRequest, context: Context
     ) -> account_pb.BatchFindAccountsResponse:
@@ -313,6 +320,7 @@ def account_service(servicer: AccountServicer) -> Service:
             "CreateAccount": frozenset({caller.GATEWAY}),
             "ConfirmEmail": frozenset({caller.GATEWAY}),
             "ResendConfirmation": frozenset({caller.GATEWAY}),
+            "BatchGetAccountVersions": frozenset({caller.GATEWAY}),
             "BatchGetAccounts": frozenset({caller.GATEWAY, caller.SOCIAL_GRAPH, caller.OPERATOR}),
             "BatchFindAccounts": frozenset({caller.GATEWAY, caller.STATUS, caller.OPERATOR}),
             "BatchImportAccounts": operator,

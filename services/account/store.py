@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from chassis.database import Connection
+from chassis.database import Connection, array_of
 from services.account.domain import Account, AccountSettings, NewProfile, SignUp
 from services.account.search_keys import search_keys
 
@@ -110,6 +110,15 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
         },
     )
     return [ImportedAccount(Account(*columns), is_new) for *columns, is_new in await cursor.fetchall()]
+
+
+async def list_versions(conn: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the versions of those that exist and are confirmed, by id."""
+    cursor = await conn.execute(
+        "SELECT id, version FROM accounts WHERE id = ANY(%s::bigint[]) AND confirmed_at IS NOT NULL",
+        (array_of(account_ids),),
+    )
+    return dict(await cursor.fetchall())
 
 
 async def list_accounts(conn: Connection, account_ids: Sequence[int]) -> list[Account]:

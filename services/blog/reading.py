@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from chassis.coalescing import Coalescer
 from chassis.database import Pool, connection
 from chassis.errors import NotFound
 from chassis.paging import Page
@@ -26,7 +25,6 @@ class Reading:
     def __init__(self, pool: Pool, social_graph: SocialGraph) -> None:
         self._pool = pool
         self._social_graph = social_graph
-        self._own = Coalescer(self._pull_own)
 
     async def visible(
         self, viewer_id: int, blog_entry_ids: Sequence[int], *, text_limit: int = MAX_TEXT_CODE_POINTS
@@ -103,10 +101,13 @@ class Reading:
         """
         if not author_ids:
             return []
-        if list(author_ids) == [viewer_id] and not page.upwards:  # what every read of a home timeline asks
-            return await self._own.get((viewer_id, page))
         async with connection(self._pool) as conn:
             return await store.pull_entries(conn, viewer_id, sorted(set(author_ids)), page)
+
+    async def own(self, questions: Sequence[tuple[int, Page]]) -> list[list[int]]:
+        """Return for each (author, page) the ids of the newest of the author's own entries on it, newest first."""
+        async with connection(self._pool) as conn:
+            return await store.list_own_entry_ids(conn, questions)
 
     async def published(self, blog_entry_ids: Sequence[int]) -> list[tuple[int, int]]:
         """Return (id, author) of those that exist and go to friends' home timelines."""
@@ -123,7 +124,3 @@ class Reading:
             return []
         async with connection(self._pool) as conn:
             return await store.list_headers(conn, blog_entry_ids)
-
-    async def _pull_own(self, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
-        async with connection(self._pool) as conn:
-            return await store.pull_own_entries(conn, questions)

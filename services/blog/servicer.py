@@ -8,7 +8,8 @@ from kodama.blog.v1 import blog_service_pb2 as pb
 
 from chassis import caller
 from chassis.idempotency import Write, Writes, once
-from chassis.paging import page_of
+from chassis.paging import page_of, pages_of_each
+from chassis.ragged import join
 from chassis.rpc import Service, method_names, require_batch
 from services.blog.domain import BEGINNING_CODE_POINTS, MAX_TEXT_CODE_POINTS, BlogEntry, check_change, check_new_entry
 from services.blog.publishing import Publishing
@@ -16,6 +17,7 @@ from services.blog.reading import Reading
 
 MAX_BATCH = 1000
 MAX_AUTHORS = 5000
+MAX_VIEWERS = 100
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -95,6 +97,15 @@ class BlogServicer(blog_service_pb2_grpc.BlogServiceServicer):
             blog_entries=[pb.PublishedBlogEntry(blog_entry_id=i, author_id=a) for i, a in pulled]
         )
 
+    async def BatchPullOwnBlogEntries(
+        self, request: pb.BatchPullOwnBlogEntriesRequest, context: Context
+    ) -> pb.BatchPullOwnBlogEntriesResponse:
+        """Return the newest of their own entries for many authors."""
+        require_batch("author_ids", request.author_ids, MAX_VIEWERS)
+        pages = pages_of_each(request.author_ids, request.below_ids, request.above_ids, request.limits, maximum=1000)
+        counts, entry_ids = join(await self._reading.own(pages))
+        return pb.BatchPullOwnBlogEntriesResponse(counts=counts, blog_entry_ids=entry_ids)
+
     async def BatchGetPublishedBlogEntries(
         self, request: pb.BatchGetPublishedBlogEntriesRequest, context: Context
     ) -> pb.BatchGetPublishedBlogEntriesResponse:
@@ -137,6 +148,7 @@ def blog_service(servicer: BlogServicer) -> Service:
             "FilterHomeBlogEntries": timeline,
             "FilterShownMedia": frozenset({caller.MEDIA, caller.WORKER}),
             "PullBlogEntries": timeline,
+            "BatchPullOwnBlogEntries": timeline,
             "BatchGetPublishedBlogEntries": timeline,
         },
         methods=method_names(pb.DESCRIPTOR.services_by_name["BlogService"]),

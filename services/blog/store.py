@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from chassis import topology
-from chassis.database import Connection
+from chassis.database import Connection, array_of
 from chassis.ids import Kind
 from chassis.paging import Page
 from services.blog.domain import (
@@ -291,8 +291,8 @@ async def pull_entries(
     return sorted(await cursor.fetchall(), reverse=True)
 
 
-async def pull_own_entries(conn: Connection, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
-    """Return for several authors (id, author) of the newest of their own entries on a page each, newest first."""
+async def list_own_entry_ids(conn: Connection, questions: Sequence[tuple[int, Page]]) -> list[list[int]]:
+    """Return for several authors the ids of the newest of their own entries on a page each, newest first."""
     cursor = await conn.execute(
         """
         SELECT asked.number, ARRAY(
@@ -303,17 +303,14 @@ async def pull_own_entries(conn: Connection, questions: Sequence[tuple[int, Page
             WITH ORDINALITY AS asked(author_id, below, above, "limit", number)
         """,
         {
-            "author_ids": [author_id for author_id, _ in questions],
-            "below": [page.below for _, page in questions],
-            "above": [page.above for _, page in questions],
-            "limit": [page.limit for _, page in questions],
+            "author_ids": array_of(author_id for author_id, _ in questions),
+            "below": array_of(page.below for _, page in questions),
+            "above": array_of(page.above for _, page in questions),
+            "limit": array_of(page.limit for _, page in questions),
         },
     )
     found: dict[int, list[int]] = dict(await cursor.fetchall())
-    return [
-        [(entry_id, author_id) for entry_id in found[number]]
-        for number, (author_id, _) in enumerate(questions, start=1)
-    ]
+    return [found[number] for number in range(1, len(questions) + 1)]
 
 
 async def list_shown_media(conn: Connection, media_ids: Sequence[int]) -> list[tuple[int, int]]:

@@ -25,21 +25,28 @@ from kodama.timeline.v1.notification_service_pb2_grpc import NotificationService
 from kodama.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
 
 from chassis import caller
+from chassis.coalescing import Coalescer
 from chassis.errors import KodamaError, NotFound
+from chassis.ragged import split
 from chassis.rpc import call, open_channel
 from chassis.settings import SERVICES, Settings
 from services.gateway.blog_calls import BlogCalls
 from services.gateway.graph_calls import GraphCalls
+from services.gateway.home_pages import HomePage, home_entries
 from services.gateway.media_calls import MediaCalls
 from services.gateway.notification_calls import NotificationCalls
 from services.gateway.status_calls import StatusCalls
 
 HEALTH_SECONDS = 1
+MAX_READERS = 32
+"""Whose home timelines are asked for in one call: so few that one who takes long delays few others, so many that it costs each of them
+little."""
+MAX_HOME_CALLS = 2
 
 # Reads, and writes that carry an idempotency key or change nothing the second time, may be repeated when a server goes away.
 RETRYABLE: Mapping[str, Sequence[str]] = {
     "kodama.account.v1.AccountService": (
-        *("BatchGetAccounts", "BatchFindAccounts", "SearchAccounts"),
+        *("BatchGetAccounts", "BatchGetAccountVersions", "BatchFindAccounts", "SearchAccounts"),
         *("UpdateAccount", "BatchGetAccountSettings", "ConfirmEmail", "ResendConfirmation"),
     ),
     "kodama.social_graph.v1.SocialGraphService": (
@@ -61,7 +68,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
     "kodama.blog.v1.BlogService": ("BatchGetBlogEntries", "ListAccountBlogEntries"),
     "kodama.blog.v1.DraftService": ("GetDraft", "ListDrafts"),
     "kodama.blog.v1.CommentService": ("ListComments", "BatchGetComments"),
-    "kodama.timeline.v1.TimelineService": ("ListHomeEntries", "FilterHomeEntries"),
+    "kodama.timeline.v1.TimelineService": ("BatchListHomeEntries", "FilterHomeEntries"),
     "kodama.timeline.v1.NotificationService": (
         *("ListNotifications", "GetNotification", "CountUnreadNotifications", "ListMarkers"),
         *("DismissNotification", "ClearNotifications"),
@@ -93,6 +100,7 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
         self._draft = DraftServiceStub(self._open("blog", "kodama.blog.v1.DraftService"))
         self._comment = CommentServiceStub(self._open("blog", "kodama.blog.v1.CommentService"))
         self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
+        self._homes = Coalescer(self._list_homes, max_batch=MAX_READERS, max_running=MAX_HOME_CALLS)
         notification = NotificationServiceStub(self._open("timeline", "kodama.timeline.v1.NotificationService"))
         self.notifications = NotificationCalls(notification, self._signer)
         return self
@@ -154,6 +162,11 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
         request = account_service_pb2.BatchGetAccountsRequest(account_ids=wanted)
         answer = await self._read(self._account.BatchGetAccounts, request)
         return {account.id: account for account in answer.accounts}
+
+    async def account_versions(self, account_ids: Iterable[int]) -> dict[int, int]:
+        """Return the versions of those that exist, by id."""
+        request = account_service_pb2.BatchGetAccountVersionsRequest(account_ids=account_ids)
+        return dict((await self._read(self._account.BatchGetAccountVersions, request)).versions)
 
     async def find_account(self, handle: str) -> account_pb2.Account | None:
         """Return the account with a handle."""
@@ -248,10 +261,17 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
         )
         return accounts.accounts, statuses.statuses
 
-    async def home(self, account_id: int, window: Window) -> timeline_service_pb2.ListHomeEntriesResponse:
-        """Return a page of a member's home timeline, newest first, and how late the fan-out is."""
-        request = timeline_service_pb2.ListHomeEntriesRequest(account_id=account_id, window=window)
-        return await self._read(self._timeline.ListHomeEntries, request)
+    async def home(self, account_id: int, window: Window) -> HomePage:
+        """Return a page of a member's home timeline, newest first; those of members who read at the same time are one call."""
+        return await self._homes.get((account_id, window))
+
+    async def _list_homes(self, questions: Sequence[tuple[int, Window]]) -> list[HomePage]:
+        request = timeline_service_pb2.BatchListHomeEntriesRequest(
+            account_ids=[account_id for account_id, _ in questions], windows=[window for _, window in questions]
+        )
+        answer = await self._read(self._timeline.BatchListHomeEntries, request)
+        entries = home_entries(answer.author_ids, answer.cards)
+        return [HomePage(page, answer.lag_ms) for _, page in split(questions, answer.counts, entries)]
 
     async def filter_home(self, account_id: int, entry_ids: Iterable[int]) -> set[int]:
         """Return which of these entries may stand on a member's home timeline now."""

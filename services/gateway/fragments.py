@@ -12,6 +12,7 @@ from kodama.media.v1 import media_pb2
 from kodama.status.v1 import status_pb2
 
 from services.gateway.fragment_cache import FragmentCache
+from services.gateway.home_pages import HomeEntry
 from services.gateway.rendering import Counts, Renderer, iso_date
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -33,14 +34,7 @@ class Fragments:
             ("account", account.id, account.version),
             lambda: _without(self._renderer.account(account, Counts()), CHANGING_ACCOUNT),
         )
-        last = f'"{iso_date(counts.last_status_at_ms)}"' if counts.last_status_at_ms else "null"
-        return (
-            start
-            + (
-                f',"followers_count":{counts.friends},"following_count":{counts.friends},'
-                f'"statuses_count":{counts.statuses},"last_status_at":{last}}}'
-            ).encode()
-        )
+        return _counted(start, counts)
 
     def status(
         self,
@@ -56,14 +50,19 @@ class Fragments:
         )
         return self.complete(start, status, author_json, media)
 
-    def find_status(self, card: status_pb2.StatusCard) -> bytes | None:
-        """Return what is kept of a status in the version of a card, to be completed; None where nothing is."""
-        return self._cache.find(("status", card.status_id, card.version))
+    def find_status(self, status_id: int, version: int) -> bytes | None:
+        """Return what is kept of a status in this version, to be completed; None where nothing is."""
+        return self._cache.find(("status", status_id, version))
+
+    def kept_account(self, account_id: int, version: int, counts: Counts) -> bytes | None:
+        """Return a member as everybody may see them; None where this version is not kept."""
+        start = self._cache.find(("account", account_id, version))
+        return None if start is None else _counted(start, counts)
 
     def complete(
         self,
         start: bytes,
-        seen: status_pb2.Status | status_pb2.StatusCard,
+        seen: status_pb2.Status | HomeEntry,
         author_json: bytes,
         media: Mapping[int, media_pb2.Media],
     ) -> bytes:
@@ -71,11 +70,25 @@ class Fragments:
         attachments = (
             msgspec.json.encode(self._renderer.attachments(seen.media_ids, media)) if seen.media_ids else b"[]"
         )
-        flags = (
-            f',"replies_count":{seen.replies_count},"favourites_count":{seen.favourites_count},'
-            f'"favourited":{"true" if seen.is_favourited else "false"},"account":'
+        return b'%b,"replies_count":%d,"favourites_count":%d,"favourited":%b,"account":%b,"media_attachments":%b}' % (
+            start,
+            seen.replies_count,
+            seen.favourites_count,
+            b"true" if seen.is_favourited else b"false",
+            author_json,
+            attachments,
         )
-        return b'%b%b%b,"media_attachments":%b}' % (start, flags.encode(), author_json, attachments)
+
+
+def _counted(start: bytes, counts: Counts) -> bytes:
+    last = b'"%b"' % iso_date(counts.last_status_at_ms).encode() if counts.last_status_at_ms else b"null"
+    return b'%b,"followers_count":%d,"following_count":%d,"statuses_count":%d,"last_status_at":%b}' % (
+        start,
+        counts.friends,
+        counts.friends,
+        counts.statuses,
+        last,
+    )
 
 
 def _without(entity: msgspec.Struct, changing: tuple[str, ...]) -> bytes:

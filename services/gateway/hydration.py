@@ -9,7 +9,7 @@ from kodama.blog.v1 import blog_entry_pb2, comment_pb2
 from kodama.media.v1 import media_pb2
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.status.v1 import status_pb2
-from kodama.timeline.v1 import notification_pb2, timeline_pb2
+from kodama.timeline.v1 import notification_pb2
 
 from chassis.coalescing import Loader
 from chassis.errors import NotFound, Unavailable
@@ -17,6 +17,7 @@ from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.clients import Clients
 from services.gateway.fragments import Fragments
+from services.gateway.home_pages import HomeEntry
 from services.gateway.rendering import Counts, Renderer
 
 
@@ -30,6 +31,7 @@ class Hydration:
         # Accounts and counts are the same for every viewer: what is asked at the same time is one RPC, whichever requests it is for.
         self._accounts = Loader(clients.accounts)
         self._counts = Loader(self._load_counts)
+        self._author_fragments = Loader(self._load_author_fragments)
         self._media = Loader(clients.media)
 
     async def accounts(self, account_ids: Iterable[int]) -> dict[int, entities.Account]:
@@ -97,11 +99,12 @@ class Hydration:
         return self._renderer.status(status, author, await self._pictures([status]), with_text=with_text)
 
     async def _pictures(
-        self, statuses: Sequence[status_pb2.Status | status_pb2.StatusCard]
+        self, statuses: Sequence[status_pb2.Status] | Sequence[HomeEntry]
     ) -> dict[int, media_pb2.Media]:
         """Return the pictures of statuses, by id; nobody is asked where there are none. Where media is away, statuses go without."""
+        media_ids = {media_id for status in statuses for media_id in status.media_ids}
         try:
-            return await self._media.get({media_id for status in statuses for media_id in status.media_ids})
+            return await self._media.get(media_ids)
         except Unavailable:
             return {}
 
@@ -162,49 +165,68 @@ class Hydration:
         }
         return rendered
 
-    async def home(self, viewer_id: int, entries: Sequence[timeline_pb2.TimelineEntry]) -> bytes:
+    async def home(self, viewer_id: int, entries: Sequence[HomeEntry]) -> bytes:
         """Return what stands on a page of a home timeline, in its order, as the JSON of a list of Status.
 
         What a status says is only asked for where the version that its owner has just named is not kept; whether the viewer may see it
         was decided by its owner in the call that listed these entries.
         """
-        entry_ids = [entry.entry_id for entry in entries]
-        found = {
-            entry.entry_id: self._fragments.find_status(entry.status) for entry in entries if entry.HasField("status")
-        }
-        kept = {an_id: start for an_id, start in found.items() if start is not None}
-        unknown = [an_id for an_id in entry_ids if an_id not in kept]
-        statuses, blog_entries, authors = await asyncio.gather(
-            self._clients.statuses(viewer_id, [an_id for an_id in unknown if kind_of(an_id) is Kind.STATUS]),
-            self._clients.blog_entries(
-                viewer_id,
-                [an_id for an_id in unknown if kind_of(an_id) is Kind.BLOG_ENTRY],
-                beginnings_only=True,
-            ),
-            self._members(entry.author_id for entry in entries),
+        kept = [(entry, self._fragments.find_status(entry.entry_id, entry.version)) for entry in entries]
+        unknown = [entry.entry_id for entry, start in kept if start is None]
+        authors, others, media = await asyncio.gather(
+            self._author_fragments.get(entry.author_id for entry in entries),
+            self._others_on_home(viewer_id, unknown),
+            self._pictures([entry for entry, start in kept if start is not None]),
         )
-        media = await self._pictures([*statuses, *(entry.status for entry in entries if entry.entry_id in kept)])
+        complete = self._fragments.complete
+        shown: list[bytes | None] = [
+            others.get(entry.entry_id)
+            if start is None
+            else complete(start, entry, authors[entry.author_id], media)
+            if entry.author_id in authors
+            else None
+            for entry, start in kept
+        ]
+        return b"[%b]" % b",".join(one for one in shown if one is not None)
+
+    async def _load_author_fragments(self, account_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return accounts as JSON by id, each made once for all pages that are waiting for it."""
+        versions, counts = await asyncio.gather(
+            self._clients.account_versions(account_ids), self._load_counts(account_ids)
+        )
+        made = {
+            an_id: self._fragments.kept_account(an_id, version, counts[an_id]) for an_id, version in versions.items()
+        }
+        unknown = await self._clients.accounts(an_id for an_id, fragment in made.items() if fragment is None)
+        return {an_id: fragment for an_id, fragment in made.items() if fragment is not None} | {
+            an_id: self._fragments.account(account, counts[an_id]) for an_id, account in unknown.items()
+        }
+
+    async def _others_on_home(self, viewer_id: int, post_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return posts of which nothing is kept, as JSON by id; statuses are kept from now on."""
+        if not post_ids:
+            return {}
+        statuses, blog_entries = await asyncio.gather(
+            self._clients.statuses(viewer_id, [an_id for an_id in post_ids if kind_of(an_id) is Kind.STATUS]),
+            self._clients.blog_entries(
+                viewer_id, [an_id for an_id in post_ids if kind_of(an_id) is Kind.BLOG_ENTRY], beginnings_only=True
+            ),
+        )
+        written_by = {status.account_id for status in statuses} | {entry.account_id for entry in blog_entries}
+        authors, media = await asyncio.gather(self._members(written_by), self._pictures(statuses))
         rendered = {an_id: self._fragments.account(*member) for an_id, member in authors.items()}
         posts = {
             status.id: self._fragments.status(status, authors[status.account_id][0], rendered[status.account_id], media)
             for status in statuses
             if status.account_id in authors
         }
-        posts |= {
-            entry.entry_id: self._fragments.complete(
-                kept[entry.entry_id], entry.status, rendered[entry.author_id], media
-            )
-            for entry in entries
-            if entry.entry_id in kept and entry.author_id in rendered
-        }
-        posts |= {
+        return posts | {
             entry.id: msgspec.json.encode(
                 self._renderer.blog_entry_as_status(entry, self._renderer.account(*authors[entry.account_id]))
             )
             for entry in blog_entries
             if entry.account_id in authors
         }
-        return b"[%b]" % b",".join(posts[an_id] for an_id in entry_ids if an_id in posts)
 
     async def notifications(
         self, viewer_id: int, notifications: Sequence[notification_pb2.Notification]

@@ -55,6 +55,11 @@ class Relations:
                 return await store.relate(conn, viewer_id, account_ids, with_friends_of_friends=True)
         return list((await self._pairs.get((viewer_id, account_id) for account_id in account_ids)).values())
 
+    async def relate_briefly(self, pairs: Sequence[tuple[int, int]]) -> list[int]:
+        """Return for each pair of viewer and account what decides what stands on home timelines, as BatchRelate says it."""
+        async with connection(self._pool) as conn:
+            return await store.relate_briefly(conn, pairs)
+
     async def _relate_pairs(self, pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Relationship]:
         async with connection(self._pool) as conn:
             related = await store.relate_pairs(conn, pairs)

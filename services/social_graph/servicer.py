@@ -12,6 +12,7 @@ from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
 from kodama.social_graph.v1 import suggestion_service_pb2_grpc as suggestion_pb_grpc
 
 from chassis import caller
+from chassis.errors import InvalidField
 from chassis.idempotency import Write, Writes, once
 from chassis.rpc import Service, method_names, require_batch
 from services.social_graph.blocking import Blocking
@@ -24,6 +25,7 @@ from services.social_graph.suggesting import Suggesting
 
 MAX_BATCH = 1000
 MAX_MUTUAL_BATCH = 40
+MAX_PAIRS = 20_000
 MAX_IMPORT = 10_000
 MAX_GROUP = 50_000
 """After so many friends a group ends: far below what a message may hold."""
@@ -116,6 +118,14 @@ class SocialGraphServicer(pb_grpc.SocialGraphServiceServicer):
             request.viewer_id, request.account_ids, with_friends_of_friends=request.with_friends_of_friends
         )
         return pb.RelateResponse(relationships=[_to_proto(relationship) for relationship in relationships])
+
+    async def BatchRelate(self, request: pb.BatchRelateRequest, context: Context) -> pb.BatchRelateResponse:
+        """Tell how viewers stand to authors."""
+        require_batch("viewer_ids", request.viewer_ids, MAX_PAIRS)
+        if len(request.viewer_ids) != len(request.account_ids):
+            raise InvalidField("account_ids", "There are as many accounts as viewers.")
+        pairs = list(zip(request.viewer_ids, request.account_ids, strict=True))
+        return pb.BatchRelateResponse(relations=bytes(await self._relations.relate_briefly(pairs)))
 
     async def ListFriends(self, request: pb.ListFriendsRequest, context: Context) -> pb.ListFriendsResponse:
         """Return a page of friends."""
@@ -317,6 +327,7 @@ def social_graph_service(servicer: SocialGraphServicer) -> Service:
             "Mute": gateway,
             "Unmute": gateway,
             "Relate": readers | {caller.STATUS, caller.BLOG, caller.TIMELINE, caller.WORKER},
+            "BatchRelate": frozenset({caller.STATUS, caller.BLOG}),
             "ListFriends": readers,
             "ListFriendRequests": readers,
             "ListBlocks": readers,

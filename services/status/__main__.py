@@ -19,6 +19,7 @@ from chassis.settings import Settings, load_settings
 from services.status.clients import Accounts, Media, SocialGraph
 from services.status.editing import Editing
 from services.status.favouriting import Favouriting
+from services.status.homes import Homes
 from services.status.posting import Posting
 from services.status.reading import Reading
 from services.status.servicer import StatusServicer, status_service
@@ -28,7 +29,9 @@ from services.status.threads import Threads
 async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
     """Return what this process serves."""
     graph_channel = open_channel(
-        settings.address("social_graph"), "kodama.social_graph.v1.SocialGraphService", retryable=("Relate",)
+        settings.address("social_graph"),
+        "kodama.social_graph.v1.SocialGraphService",
+        retryable=("Relate", "BatchRelate"),
     )
     account_channel = open_channel(
         settings.address("account"), "kodama.account.v1.AccountService", retryable=("BatchFindAccounts",)
@@ -53,6 +56,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
         Favouriting(pool, bell, social_graph, reading),
         Threads(pool, reading),
         reading,
+        Homes(pool, social_graph),
     )
     return [status_service(servicer), ledger_service(pool)]
 

@@ -1,6 +1,6 @@
 """What this service asks others."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.account.v1 import account_service_pb2_grpc as account_pb_grpc
@@ -13,8 +13,15 @@ from chassis import caller
 from chassis.rpc import call
 from services.status.domain import Relation
 
+MAX_PAIRS = 10_000
 RELATE_SECONDS = 2
 FIND_SECONDS = 2
+
+
+RELATIONS = tuple(
+    Relation(is_friend=bool(one & 1), is_blocked_either_way=bool(one & 2), is_muting=bool(one & 4)) for one in range(8)
+)
+"""What the sums stand for that BatchRelate answers."""
 
 
 class SocialGraph:
@@ -39,6 +46,19 @@ class SocialGraph:
             )
             for relationship in response.relationships
         }
+
+    async def relate_pairs(self, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], Relation]:
+        """Return how viewers stand to others, by (viewer, author); nothing of oneself. Raises Unavailable as `relate`."""
+        others = [pair for pair in pairs if pair[0] != pair[1] and pair[0]]
+        found: dict[tuple[int, int], Relation] = {}
+        for start in range(0, len(others), MAX_PAIRS):
+            part = others[start : start + MAX_PAIRS]
+            request = pb.BatchRelateRequest(
+                viewer_ids=[viewer_id for viewer_id, _ in part], account_ids=[author_id for _, author_id in part]
+            )
+            response = await call(self._stub.BatchRelate, request, self._signer, timeout_seconds=RELATE_SECONDS)
+            found |= {pair: RELATIONS[relation] for pair, relation in zip(part, response.relations, strict=True)}
+        return found
 
 
 class Accounts:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from chassis import characters, ids, mentions
 from chassis.errors import InvalidField
@@ -56,6 +57,22 @@ class Status:
     def created_at_ms(self) -> int:
         """Unix time in milliseconds; part of the id."""
         return ids.created_at_ms(self.id)
+
+
+class HomeCard(NamedTuple):
+    """What decides whether a status stands on a home timeline, and what its viewer sees of it beside its content.
+
+    A tuple, because twenty are made for each page.
+    """
+
+    id: int
+    account_id: int
+    visibility: int
+    version: int
+    replies_count: int
+    favourites_count: int
+    is_favourited: bool
+    media_ids: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -235,11 +252,13 @@ def seen_visibilities(viewer_id: int, account_id: int, relation: Relation | None
     return [visibility.value for visibility in (*OPEN, *([Visibility.FRIENDS] if is_friend else []))]
 
 
-def may_stand_on_home(viewer_id: int, status: Status, relation: Relation | None) -> bool:
-    """Tell whether a status belongs on a viewer's home timeline: their own, or one that is not direct of a friend whom they do not mute."""
-    if viewer_id == status.account_id:
+def may_stand_on_home(viewer_id: int, account_id: int, visibility: int, relation: Relation | None) -> bool:
+    """Tell whether an account's status belongs on a viewer's home timeline: their own, or one that is not direct of a friend whom they
+    do not mute.
+    """
+    if viewer_id == account_id:
         return True
-    if status.visibility == Visibility.DIRECT:
+    if visibility == Visibility.DIRECT:
         return False
     return relation is not None and relation.is_friend and not relation.is_blocked_either_way and not relation.is_muting
 

@@ -8,7 +8,7 @@ from chassis.errors import NotFound
 from chassis.paging import Page
 from services.status import revision_store, store
 from services.status.clients import SocialGraph
-from services.status.domain import Revision, Status, may_see, may_stand_on_home, seen_visibilities
+from services.status.domain import Revision, Status, may_see, seen_visibilities
 from services.status.store import StatusCount
 
 
@@ -19,7 +19,6 @@ class Reading:
         self._pool = pool
         self._social_graph = social_graph
         self._statuses = Coalescer(self._load_for)
-        self._own = Coalescer(self._pull_own)
 
     async def visible(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
         """Return those that exist and the viewer may see, in no order."""
@@ -32,12 +31,6 @@ class Reading:
         for status in await self.visible(viewer_id, [status_id]):
             return status
         raise NotFound("There is no such status.", resource="status")
-
-    async def on_home(self, viewer_id: int, status_ids: Sequence[int]) -> list[Status]:
-        """Return those that may stand on the viewer's home timeline now, in no order."""
-        statuses = await self._load(viewer_id, status_ids)
-        relations = await self._social_graph.relate(viewer_id, [status.account_id for status in statuses])
-        return [status for status in statuses if may_stand_on_home(viewer_id, status, relations.get(status.account_id))]
 
     async def of_account(
         self, viewer_id: int, account_id: int, page: Page, *, exclude_replies: bool = False, only_media: bool = False
@@ -77,8 +70,6 @@ class Reading:
 
     async def pull(self, viewer_id: int, author_ids: Sequence[int], page: Page) -> list[tuple[int, int]]:
         """Return (id, author) of a page of these authors' statuses, newest first; the caller knows that they are friends."""
-        if list(author_ids) == [viewer_id] and not page.upwards:  # what every read of a home timeline asks
-            return await self._own.get((viewer_id, page))
         async with connection(self._pool) as conn:
             return await store.pull_statuses(conn, viewer_id, sorted(set(author_ids)), page)
 
@@ -105,7 +96,3 @@ class Reading:
     async def _load_for(self, questions: Sequence[tuple[int, Sequence[int]]]) -> list[list[Status]]:
         async with connection(self._pool) as conn:
             return await store.list_statuses_for(conn, questions)
-
-    async def _pull_own(self, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
-        async with connection(self._pool) as conn:
-            return await store.pull_own_statuses(conn, questions)

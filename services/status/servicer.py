@@ -10,17 +10,21 @@ from kodama.status.v1 import status_service_pb2 as pb
 from chassis import caller, ids
 from chassis.errors import InvalidField
 from chassis.idempotency import Write, Writes, once
-from chassis.paging import page_of
+from chassis.paging import page_of, pages_of_each
+from chassis.ragged import join, split
 from chassis.rpc import Service, method_names, require_batch
-from services.status.domain import Status, check_new_status, check_text, check_visibility
+from services.status.domain import HomeCard, Status, check_new_status, check_text, check_visibility
 from services.status.editing import Editing
 from services.status.favouriting import Favouriting
+from services.status.homes import Homes
 from services.status.posting import Posting
 from services.status.reading import Reading
 from services.status.threads import Threads
 
 MAX_BATCH = 1000
 MAX_AUTHORS = 5000
+MAX_VIEWERS = 100
+MAX_HOME_STATUSES = 10_000
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -35,6 +39,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         favouriting: Favouriting,
         threads: Threads,
         reading: Reading,
+        homes: Homes,
     ) -> None:
         self.writes = writes
         self._posting = posting
@@ -42,6 +47,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         self._favouriting = favouriting
         self._threads = threads
         self._reading = reading
+        self._homes = homes
 
     async def CreateStatus(self, request: pb.CreateStatusRequest, context: Context) -> pb.CreateStatusResponse:
         """Post a status."""
@@ -183,10 +189,20 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
     ) -> pb.FilterHomeStatusesResponse:
         """Return those that may stand on a home timeline."""
         require_batch("status_ids", request.status_ids, MAX_BATCH)
-        statuses = await self._reading.on_home(request.viewer_id, request.status_ids)
+        [cards] = await self._homes.filter([(request.viewer_id, request.status_ids)])
         return pb.FilterHomeStatusesResponse(
-            status_ids=[status.id for status in statuses], cards=[_to_card(status) for status in statuses]
+            status_ids=[card.id for card in cards], cards=[_to_card(card) for card in cards]
         )
+
+    async def BatchFilterHomeStatuses(
+        self, request: pb.BatchFilterHomeStatusesRequest, context: Context
+    ) -> pb.BatchFilterHomeStatusesResponse:
+        """Return those that may stand on the home timelines of many viewers."""
+        require_batch("viewer_ids", request.viewer_ids, MAX_VIEWERS)
+        require_batch("status_ids", request.status_ids, MAX_HOME_STATUSES)
+        asked = split(request.viewer_ids, request.counts, request.status_ids)
+        counts, cards = join(await self._homes.filter(asked))
+        return pb.BatchFilterHomeStatusesResponse(counts=counts, cards=_to_cards(cards))
 
     async def FilterAttachedMedia(
         self, request: pb.FilterAttachedMediaRequest, context: Context
@@ -201,6 +217,15 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         page = page_of(request.window, default=1000, maximum=1000)
         pulled = await self._reading.pull(request.viewer_id, request.author_ids, page)
         return pb.PullStatusesResponse(statuses=[pb.PublishedStatus(status_id=i, author_id=a) for i, a in pulled])
+
+    async def BatchPullOwnStatuses(
+        self, request: pb.BatchPullOwnStatusesRequest, context: Context
+    ) -> pb.BatchPullOwnStatusesResponse:
+        """Return the newest of their own statuses for many authors."""
+        require_batch("author_ids", request.author_ids, MAX_VIEWERS)
+        pages = pages_of_each(request.author_ids, request.below_ids, request.above_ids, request.limits, maximum=1000)
+        counts, status_ids = join(await self._homes.own(pages))
+        return pb.BatchPullOwnStatusesResponse(counts=counts, status_ids=status_ids)
 
     async def BatchGetPublishedStatuses(
         self, request: pb.BatchGetPublishedStatusesRequest, context: Context
@@ -245,14 +270,27 @@ def _member(account_id: int) -> int:
     return account_id
 
 
-def _to_card(status: Status) -> status_pb2.StatusCard:
+def _to_card(card: HomeCard) -> status_pb2.StatusCard:
     return status_pb2.StatusCard(
-        status_id=status.id,
-        version=status.version,
-        replies_count=status.replies_count,
-        favourites_count=status.favourites_count,
-        is_favourited=status.is_favourited,
-        media_ids=status.media_ids,
+        status_id=card.id,
+        version=card.version,
+        replies_count=card.replies_count,
+        favourites_count=card.favourites_count,
+        is_favourited=card.is_favourited,
+        media_ids=card.media_ids,
+    )
+
+
+def _to_cards(cards: Sequence[HomeCard]) -> status_pb2.StatusCards:
+    media_counts, media_ids = join([card.media_ids for card in cards])
+    return status_pb2.StatusCards(
+        status_ids=[card.id for card in cards],
+        versions=[card.version for card in cards],
+        replies_counts=[card.replies_count for card in cards],
+        favourites_counts=[card.favourites_count for card in cards],
+        are_favourited=[card.is_favourited for card in cards],
+        media_counts=media_counts if media_ids else [],
+        media_ids=media_ids,
     )
 
 
@@ -278,6 +316,8 @@ def status_service(servicer: StatusServicer) -> Service:
             "BatchCountStatuses": gateway,
             "CountStatuses": gateway | {caller.OPERATOR},
             "FilterHomeStatuses": timeline,
+            "BatchFilterHomeStatuses": timeline,
+            "BatchPullOwnStatuses": timeline,
             "FilterAttachedMedia": frozenset({caller.MEDIA, caller.WORKER}),
             "PullStatuses": timeline,
             "BatchGetPublishedStatuses": timeline,

@@ -327,31 +327,6 @@ async def pull_statuses(
     return sorted(await cursor.fetchall(), reverse=True)
 
 
-async def pull_own_statuses(conn: Connection, questions: Sequence[tuple[int, Page]]) -> list[list[tuple[int, int]]]:
-    """Return for several authors (id, author) of the newest of their own statuses on a page each, newest first."""
-    cursor = await conn.execute(
-        """
-        SELECT asked.number, ARRAY(
-            SELECT id FROM statuses
-            WHERE account_id = asked.author_id AND id < asked.below AND id > asked.above ORDER BY id DESC LIMIT asked."limit"
-        ) AS ids
-        FROM unnest(%(author_ids)s::bigint[], %(below)s::bigint[], %(above)s::bigint[], %(limit)s::int[])
-            WITH ORDINALITY AS asked(author_id, below, above, "limit", number)
-        """,
-        {
-            "author_ids": [author_id for author_id, _ in questions],
-            "below": [page.below for _, page in questions],
-            "above": [page.above for _, page in questions],
-            "limit": [page.limit for _, page in questions],
-        },
-    )
-    found: dict[int, list[int]] = dict(await cursor.fetchall())
-    return [
-        [(status_id, author_id) for status_id in found[number]]
-        for number, (author_id, _) in enumerate(questions, start=1)
-    ]
-
-
 async def count_all(conn: Connection) -> int:
     """Return how many statuses there are: exactly up to 100,000, then as the planner estimates, which costs nothing."""
     cursor = await conn.execute(

@@ -7,9 +7,10 @@ from chassis.database import Connection, Pool, connection, transaction
 from chassis.ids import MAX_ID, first_id_at
 from chassis.paging import Page
 from services.timeline import store
-from services.timeline.clients import Friends, Publications
+from services.timeline.clients import Friends
 from services.timeline.domain import NEVER_PUSHED, Entry, OpenWork
 from services.timeline.open_work import OpenWorkList
+from services.timeline.publications import Publications
 from services.timeline.rows import rows_for
 from services.timeline.store import PUSH_MARGIN_MS
 

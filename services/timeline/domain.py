@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from typing import NamedTuple
 
 from chassis.ids import MAX_ID
 
@@ -11,9 +12,8 @@ NEVER_PUSHED = MAX_ID
 """A `pushed_from` above every id: nothing has been pushed, everything is pulled."""
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a status's owner says of it to a viewer beside its content."""
+class Card(NamedTuple):
+    """What a status's owner says of it to a viewer beside its content. A tuple, because twenty are made for each page."""
 
     version: int
     replies_count: int
@@ -22,8 +22,7 @@ class Card:
     media_ids: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a home timeline."""
 
     entry_id: int

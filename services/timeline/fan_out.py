@@ -9,8 +9,9 @@ from psycopg.errors import CheckViolation, UniqueViolation
 from chassis.database import Connection, Pool, transaction
 from services.timeline import store
 from services.timeline.announcing import SILENT, Announcer
-from services.timeline.clients import Friends, Publications
+from services.timeline.clients import Friends
 from services.timeline.domain import Entry
+from services.timeline.publications import Publications
 from services.timeline.rows import Ids, keep_accounts, make_rows
 
 MAX_ROWS = 60_000

@@ -13,9 +13,10 @@ from chassis.database import Pool, connection
 from chassis.paging import Page, take_page
 from services.timeline import store
 from services.timeline.activation import Activation
-from services.timeline.clients import Friends, Publications
+from services.timeline.clients import Friends
 from services.timeline.domain import Entry, Home, OpenWork
 from services.timeline.open_work import OpenWorkList
+from services.timeline.publications import Publications
 
 MAX_SCANS = 30
 MAX_SCAN_SIZE = 500
@@ -54,7 +55,7 @@ class HomeReading:
             candidates = await self._candidates(account_id, scan, open_work)
             scanned = take_page(list(candidates), scan)
             for entry_id, card in (await self._publications.on_home(account_id, scanned)).items():
-                shown[entry_id] = replace(candidates[entry_id], card=card)
+                shown[entry_id] = Entry(entry_id, candidates[entry_id].author_id, card)
             if len(shown) >= page.limit or len(scanned) < scan.limit:
                 break
             scan = _beyond(scan, scanned)
@@ -66,9 +67,8 @@ class HomeReading:
 
     async def _candidates(self, account_id: int, page: Page, open_work: OpenWork) -> dict[int, Entry]:
         """Return at least everything that could be on this page, by id; what may not be shown is still among it."""
-        pulled_always = [account_id, *open_work.backfills.get(account_id, ())]
         (home, pushed), pulled = await asyncio.gather(
-            self._read_pushed(account_id, page), self._publications.pull(account_id, pulled_always, page)
+            self._read_pushed(account_id, page), self._pull_always(account_id, page, open_work)
         )
         pushed_from = open_work.pushed_from(account_id, home)
         found = [entry for entry in pushed if entry.entry_id >= pushed_from] + pulled
@@ -77,13 +77,18 @@ class HomeReading:
         is_full = not page.upwards and len([entry for entry in found if entry.entry_id >= pushed_from]) >= page.limit
         needs_pull = page.above < pushed_from and not is_full
         if waiting or heavy or needs_pull:
-            friends = (await self._friends.of([account_id])).get(account_id, [])
+            friends = await self._friends.of_reader(account_id)
             found += _by_authors(waiting, friends)
             found += await self._publications.pull(account_id, sorted(set(friends) & set(heavy)), page)
             if needs_pull:
                 below = min(page.below, pushed_from)
                 found += await self._publications.pull(account_id, friends, replace(page, below=below))
         return {entry.entry_id: entry for entry in found}
+
+    async def _pull_always(self, account_id: int, page: Page, open_work: OpenWork) -> list[Entry]:
+        own = await self._publications.own(account_id, page)
+        backfilling = sorted(open_work.backfills.get(account_id, ()))
+        return own + await self._publications.pull(account_id, backfilling, page)
 
     async def _read_pushed(self, account_id: int, page: Page) -> tuple[Home | None, list[Entry]]:
         home, pushed = await self._pages[page.upwards].get((account_id, page))

@@ -1,5 +1,7 @@
 """The RPCs of TimelineService: requests into the domain's words and back, no rules, no SQL."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from chassis import caller
 from chassis.errors import InvalidField, NotFound
 from chassis.ids import kind_of
 from chassis.paging import page_of
+from chassis.ragged import join
 from chassis.rpc import Service, method_names, require_batch
 from services.timeline.checking import Checking
 from services.timeline.domain import Card, Entry
@@ -22,6 +25,8 @@ from services.timeline.retention import Retention
 from services.timeline.upkeep import Upkeep
 
 MAX_PAGE = 1000
+MAX_READERS = 100
+NO_CARD = Card(version=0, replies_count=0, favourites_count=0, is_favourited=False)
 MIN_KEEP_DAYS, MAX_KEEP_DAYS = 7, 36_500
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -50,6 +55,26 @@ class TimelineServicer(timeline_service_pb2_grpc.TimelineServiceServicer):
         entries = await self._use.reading.page(_member(request.account_id), page)
         return pb.ListHomeEntriesResponse(
             entries=[_to_proto(entry) for entry in entries], lag_ms=self._use.open_work.lag_ms()
+        )
+
+    async def BatchListHomeEntries(
+        self, request: pb.BatchListHomeEntriesRequest, context: Context
+    ) -> pb.BatchListHomeEntriesResponse:
+        """Return pages of many home timelines."""
+        require_batch("account_ids", request.account_ids, MAX_READERS)
+        if len(request.windows) != len(request.account_ids):
+            raise InvalidField("windows", "There is a window for each account.")
+        pages = [page_of(window, default=20, maximum=40) for window in request.windows]
+        read = self._use.reading.page
+        found = await asyncio.gather(
+            *(read(_member(an_id), page) for an_id, page in zip(request.account_ids, pages, strict=True))
+        )
+        counts, entries = join(found)
+        return pb.BatchListHomeEntriesResponse(
+            counts=counts,
+            author_ids=[entry.author_id for entry in entries],
+            cards=_to_cards(entries),
+            lag_ms=self._use.open_work.lag_ms(),
         )
 
     async def FilterHomeEntries(
@@ -134,6 +159,20 @@ def _to_card(status_id: int, card: Card) -> status_pb2.StatusCard:
     )
 
 
+def _to_cards(entries: Sequence[Entry]) -> status_pb2.StatusCards:
+    cards = [entry.card or NO_CARD for entry in entries]
+    media_counts, media_ids = join([card.media_ids for card in cards])
+    return status_pb2.StatusCards(
+        status_ids=[entry.entry_id for entry in entries],
+        versions=[card.version for card in cards],
+        replies_counts=[card.replies_count for card in cards],
+        favourites_counts=[card.favourites_count for card in cards],
+        are_favourited=[card.is_favourited for card in cards],
+        media_counts=media_counts if media_ids else [],
+        media_ids=media_ids,
+    )
+
+
 def timeline_service(servicer: TimelineServicer) -> Service:
     """Return the service for a server, with who may call what."""
     operator = frozenset({caller.OPERATOR})
@@ -142,6 +181,7 @@ def timeline_service(servicer: TimelineServicer) -> Service:
         add=lambda server: timeline_service_pb2_grpc.add_TimelineServiceServicer_to_server(servicer, server),
         callers={
             "ListHomeEntries": frozenset({caller.GATEWAY}),
+            "BatchListHomeEntries": frozenset({caller.GATEWAY}),
             "FilterHomeEntries": frozenset({caller.GATEWAY}),
             "ExplainHome": operator,
             "ListHomes": operator,

@@ -8,8 +8,9 @@ from chassis.paging import Page
 from services.timeline import store
 from services.timeline.activation import have_filled
 from services.timeline.announcing import SILENT, Announcer
-from services.timeline.clients import Friends, Publications
+from services.timeline.clients import Friends
 from services.timeline.domain import lowest_complete
+from services.timeline.publications import Publications
 from services.timeline.rows import rows_for
 from services.timeline.store import PUSH_MARGIN_MS
 

@@ -10,9 +10,10 @@ from chassis.ids import created_at_ms
 from chassis.paging import Page
 from services.timeline import store
 from services.timeline.activation import Activation
-from services.timeline.clients import Clients, Friends, Publications
+from services.timeline.clients import Clients, Friends
 from services.timeline.domain import Entry, Home
 from services.timeline.fan_out import FanOut
+from services.timeline.publications import Publications
 from services.timeline.rows import Ids, keep_accounts, make_rows
 from services.timeline.upkeep import Upkeep
 from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Mutant

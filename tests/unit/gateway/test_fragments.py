@@ -11,6 +11,7 @@ from kodama.status.v1 import status_pb2
 
 from services.gateway.fragment_cache import FRAGMENT_BYTES, FragmentCache
 from services.gateway.fragments import Fragments
+from services.gateway.home_pages import HomeEntry
 from services.gateway.rendering import Counts, Renderer
 
 RENDERER = Renderer("https://kodama.example")
@@ -64,20 +65,24 @@ def shown(fragments: Fragments, status: status_pb2.Status, account: account_pb2.
     return msgspec.json.decode(fragments.status(status, account, fragments.account(account, counts), MEDIA))
 
 
-def shown_from_card(
-    fragments: Fragments, status: status_pb2.Status, account: account_pb2.Account, counts: Counts
-) -> Any:
-    card = status_pb2.StatusCard(
-        status_id=status.id,
-        version=status.version,
-        replies_count=status.replies_count,
-        favourites_count=status.favourites_count,
-        is_favourited=status.is_favourited,
-        media_ids=status.media_ids,
+def shown_on_home(fragments: Fragments, status: status_pb2.Status, account: account_pb2.Account, counts: Counts) -> Any:
+    entry = HomeEntry(
+        status.id,
+        account.id,
+        status.version,
+        status.replies_count,
+        status.favourites_count,
+        status.is_favourited,
+        status.media_ids,
     )
-    start = fragments.find_status(card)
+    start, author = fragments.find_status(status.id, status.version), fragments.kept_account(*known(account), counts)
     assert start is not None
-    return msgspec.json.decode(fragments.complete(start, card, fragments.account(account, counts), MEDIA))
+    assert author is not None
+    return msgspec.json.decode(fragments.complete(start, entry, author, MEDIA))
+
+
+def known(account: account_pb2.Account) -> tuple[int, int]:
+    return account.id, account.version
 
 
 def expected(status: status_pb2.Status, account: account_pb2.Account, counts: Counts) -> Any:
@@ -92,7 +97,7 @@ def test_fragments_say_what_entities_say(
     for replies, favourites, is_favourited, counts in views:  # the first makes the fragment, the others find it
         status.replies_count, status.favourites_count, status.is_favourited = replies, favourites, is_favourited
         assert shown(fragments, status, account, counts) == expected(status, account, counts)
-        assert shown_from_card(fragments, status, account, counts) == expected(status, account, counts)
+        assert shown_on_home(fragments, status, account, counts) == expected(status, account, counts)
 
 
 def test_another_version_is_another_fragment() -> None:
@@ -100,8 +105,8 @@ def test_another_version_is_another_fragment() -> None:
     account = account_pb2.Account(id=1, handle="hana", display_name="Hana", version=1)
     status = status_pb2.Status(id=5, account_id=1, text="before", visibility=status_pb2.VISIBILITY_PUBLIC, version=1)
     assert "before" in shown(fragments, status, account, Counts())["content"]
-    assert fragments.find_status(status_pb2.StatusCard(status_id=5, version=2)) is None
-    assert fragments.find_status(status_pb2.StatusCard(status_id=6, version=1)) is None
+    assert fragments.find_status(5, 2) is None
+    assert fragments.find_status(6, 1) is None
     status.text, status.version, account.display_name, account.version = "after", 2, "Hanako", 2
     now = shown(fragments, status, account, Counts())
     assert "after" in now["content"]

@@ -26,13 +26,15 @@ from kodama.account.v1 import account_pb2 as kodama_dot_account_dot_v1_dot_accou
 from kodama.status.v1 import status_pb2 as kodama_dot_status_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kodama/account/v1/account_service.proto\x12\x11kodama.account.v1\x1a\x1fkodama/account/v1/account.proto\x1a\x1dkodama/status/v1/status.proto\"\x91\x01\n\x14\x43reateAccountRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x05 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x06 \x01(\x03\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"D\n\x15\x43reateAccountResponse\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.kodama.account.v1.Account\"$\n\x13\x43onfirmEmailRequest\x12\r\n\x05token\x18\x01 \x01(\t\"\x16\n\x14\x43onfirmEmailResponse\"R\n\x19ResendConfirmationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1c\n\x1aResendConfirmationResponse\".\n\x17\x42\x61tchGetAccountsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"H\n\x18\x42\x61tchGetAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"+\n\x18\x42\x61tchFindAccountsRequest\x12\x0f\n\x07handles\x18\x01 \x03(\t\"I\n\x19\x42\x61tchFindAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"U\n\x0fImportedAccount\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\"R\n\x1a\x42\x61tchImportAccountsRequest\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\".kodama.account.v1.ImportedAccount\"\\\n\x1b\x42\x61tchImportAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x05\"\x16\n\x14\x43ountAccountsRequest\")\n\x15\x43ountAccountsResponse\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x01(\x03\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x15SearchAccountsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x05\"F\n\x16SearchAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"\xc6\x03\n\x14UpdateAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04note\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06is_bot\x18\x04 \x01(\x08H\x02\x88\x01\x01\x12\x1c\n\x0fis_discoverable\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12=\n\x12\x64\x65\x66\x61ult_visibility\x18\x06 \x01(\x0e\x32\x1c.kodama.status.v1.VisibilityH\x04\x88\x01\x01\x12\x1e\n\x11\x64\x65\x66\x61ult_sensitive\x18\x07 \x01(\x08H\x05\x88\x01\x01\x12\x1d\n\x10\x64\x65\x66\x61ult_language\x18\x08 \x01(\tH\x06\x88\x01\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1a\n\rhides_friends\x18\n \x01(\x08H\x07\x88\x01\x01\x42\x0f\n\r_display_nameB\x07\n\x05_noteB\t\n\x07_is_botB\x12\n\x10_is_discoverableB\x15\n\x13_default_visibilityB\x14\n\x12_default_sensitiveB\x13\n\x11_default_languageB\x10\n\x0e_hides_friends\"z\n\x15UpdateAccountResponse\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.kodama.account.v1.Account\x12\x34\n\x08settings\x18\x02 \x01(\x0b\x32\".kodama.account.v1.AccountSettings\"5\n\x1e\x42\x61tchGetAccountSettingsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"W\n\x1f\x42\x61tchGetAccountSettingsResponse\x12\x34\n\x08settings\x18\x01 \x03(\x0b\x32\".kodama.account.v1.AccountSettings2\xae\t\n\x0e\x41\x63\x63ountService\x12\x62\n\rCreateAccount\x12\'.kodama.account.v1.CreateAccountRequest\x1a(.kodama.account.v1.CreateAccountResponse\x12_\n\x0c\x43onfirmEmail\x12&.kodama.account.v1.ConfirmEmailRequest\x1a\'.kodama.account.v1.ConfirmEmailResponse\x12q\n\x12ResendConfirmation\x12,.kodama.account.v1.ResendConfirmationRequest\x1a-.kodama.account.v1.ResendConfirmationResponse\x12k\n\x10\x42\x61tchGetAccounts\x12*.kodama.account.v1.BatchGetAccountsRequest\x1a+.kodama.account.v1.BatchGetAccountsResponse\x12n\n\x11\x42\x61tchFindAccounts\x12+.kodama.account.v1.BatchFindAccountsRequest\x1a,.kodama.account.v1.BatchFindAccountsResponse\x12t\n\x13\x42\x61tchImportAccounts\x12-.kodama.account.v1.BatchImportAccountsRequest\x1a..kodama.account.v1.BatchImportAccountsResponse\x12\x62\n\rCountAccounts\x12\'.kodama.account.v1.CountAccountsRequest\x1a(.kodama.account.v1.CountAccountsResponse\x12_\n\x0cListAccounts\x12&.kodama.account.v1.ListAccountsRequest\x1a\'.kodama.account.v1.ListAccountsResponse\x12\x65\n\x0eSearchAccounts\x12(.kodama.account.v1.SearchAccountsRequest\x1a).kodama.account.v1.SearchAccountsResponse\x12\x62\n\rUpdateAccount\x12\'.kodama.account.v1.UpdateAccountRequest\x1a(.kodama.account.v1.UpdateAccountResponse\x12\x80\x01\n\x17\x42\x61tchGetAccountSettings\x12\x31.kodama.account.v1.BatchGetAccountSettingsRequest\x1a\x32.kodama.account.v1.BatchGetAccountSettingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'kodama/account/v1/account_service.proto\x12\x11kodama.account.v1\x1a\x1fkodama/account/v1/account.proto\x1a\x1dkodama/status/v1/status.proto\"\x91\x01\n\x14\x43reateAccountRequest\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x05 \x01(\t\x12\x0e\n\x06\x61pp_id\x18\x06 \x01(\x03\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"D\n\x15\x43reateAccountResponse\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.kodama.account.v1.Account\"$\n\x13\x43onfirmEmailRequest\x12\r\n\x05token\x18\x01 \x01(\t\"\x16\n\x14\x43onfirmEmailResponse\"R\n\x19ResendConfirmationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1c\n\x1aResendConfirmationResponse\".\n\x17\x42\x61tchGetAccountsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"H\n\x18\x42\x61tchGetAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"5\n\x1e\x42\x61tchGetAccountVersionsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"\xa6\x01\n\x1f\x42\x61tchGetAccountVersionsResponse\x12R\n\x08versions\x18\x01 \x03(\x0b\x32@.kodama.account.v1.BatchGetAccountVersionsResponse.VersionsEntry\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"+\n\x18\x42\x61tchFindAccountsRequest\x12\x0f\n\x07handles\x18\x01 \x03(\t\"I\n\x19\x42\x61tchFindAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"U\n\x0fImportedAccount\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\"R\n\x1a\x42\x61tchImportAccountsRequest\x12\x34\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\".kodama.account.v1.ImportedAccount\"\\\n\x1b\x42\x61tchImportAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x05\"\x16\n\x14\x43ountAccountsRequest\")\n\x15\x43ountAccountsResponse\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x01(\x03\"<\n\x13ListAccountsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x14ListAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\x15SearchAccountsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x05\"F\n\x16SearchAccountsResponse\x12,\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1a.kodama.account.v1.Account\"\xc6\x03\n\x14UpdateAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04note\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x13\n\x06is_bot\x18\x04 \x01(\x08H\x02\x88\x01\x01\x12\x1c\n\x0fis_discoverable\x18\x05 \x01(\x08H\x03\x88\x01\x01\x12=\n\x12\x64\x65\x66\x61ult_visibility\x18\x06 \x01(\x0e\x32\x1c.kodama.status.v1.VisibilityH\x04\x88\x01\x01\x12\x1e\n\x11\x64\x65\x66\x61ult_sensitive\x18\x07 \x01(\x08H\x05\x88\x01\x01\x12\x1d\n\x10\x64\x65\x66\x61ult_language\x18\x08 \x01(\tH\x06\x88\x01\x01\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x1a\n\rhides_friends\x18\n \x01(\x08H\x07\x88\x01\x01\x42\x0f\n\r_display_nameB\x07\n\x05_noteB\t\n\x07_is_botB\x12\n\x10_is_discoverableB\x15\n\x13_default_visibilityB\x14\n\x12_default_sensitiveB\x13\n\x11_default_languageB\x10\n\x0e_hides_friends\"z\n\x15UpdateAccountResponse\x12+\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1a.kodama.account.v1.Account\x12\x34\n\x08settings\x18\x02 \x01(\x0b\x32\".kodama.account.v1.AccountSettings\"5\n\x1e\x42\x61tchGetAccountSettingsRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"W\n\x1f\x42\x61tchGetAccountSettingsResponse\x12\x34\n\x08settings\x18\x01 \x03(\x0b\x32\".kodama.account.v1.AccountSettings2\xb1\n\n\x0e\x41\x63\x63ountService\x12\x62\n\rCreateAccount\x12\'.kodama.account.v1.CreateAccountRequest\x1a(.kodama.account.v1.CreateAccountResponse\x12_\n\x0c\x43onfirmEmail\x12&.kodama.account.v1.ConfirmEmailRequest\x1a\'.kodama.account.v1.ConfirmEmailResponse\x12q\n\x12ResendConfirmation\x12,.kodama.account.v1.ResendConfirmationRequest\x1a-.kodama.account.v1.ResendConfirmationResponse\x12k\n\x10\x42\x61tchGetAccounts\x12*.kodama.account.v1.BatchGetAccountsRequest\x1a+.kodama.account.v1.BatchGetAccountsResponse\x12\x80\x01\n\x17\x42\x61tchGetAccountVersions\x12\x31.kodama.account.v1.BatchGetAccountVersionsRequest\x1a\x32.kodama.account.v1.BatchGetAccountVersionsResponse\x12n\n\x11\x42\x61tchFindAccounts\x12+.kodama.account.v1.BatchFindAccountsRequest\x1a,.kodama.account.v1.BatchFindAccountsResponse\x12t\n\x13\x42\x61tchImportAccounts\x12-.kodama.account.v1.BatchImportAccountsRequest\x1a..kodama.account.v1.BatchImportAccountsResponse\x12\x62\n\rCountAccounts\x12\'.kodama.account.v1.CountAccountsRequest\x1a(.kodama.account.v1.CountAccountsResponse\x12_\n\x0cListAccounts\x12&.kodama.account.v1.ListAccountsRequest\x1a\'.kodama.account.v1.ListAccountsResponse\x12\x65\n\x0eSearchAccounts\x12(.kodama.account.v1.SearchAccountsRequest\x1a).kodama.account.v1.SearchAccountsResponse\x12\x62\n\rUpdateAccount\x12\'.kodama.account.v1.UpdateAccountRequest\x1a(.kodama.account.v1.UpdateAccountResponse\x12\x80\x01\n\x17\x42\x61tchGetAccountSettings\x12\x31.kodama.account.v1.BatchGetAccountSettingsRequest\x1a\x32.kodama.account.v1.BatchGetAccountSettingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.account.v1.account_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_BATCHGETACCOUNTVERSIONSRESPONSE_VERSIONSENTRY']._loaded_options = None
+  _globals['_BATCHGETACCOUNTVERSIONSRESPONSE_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_CREATEACCOUNTREQUEST']._serialized_start=127
   _globals['_CREATEACCOUNTREQUEST']._serialized_end=272
   _globals['_CREATEACCOUNTRESPONSE']._serialized_start=274
@@ -49,36 +51,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHGETACCOUNTSREQUEST']._serialized_end=566
   _globals['_BATCHGETACCOUNTSRESPONSE']._serialized_start=568
   _globals['_BATCHGETACCOUNTSRESPONSE']._serialized_end=640
-  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_start=642
-  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_end=685
-  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_start=687
-  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_end=760
-  _globals['_IMPORTEDACCOUNT']._serialized_start=762
-  _globals['_IMPORTEDACCOUNT']._serialized_end=847
-  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_start=849
-  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_end=931
-  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_start=933
-  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_end=1025
-  _globals['_COUNTACCOUNTSREQUEST']._serialized_start=1027
-  _globals['_COUNTACCOUNTSREQUEST']._serialized_end=1049
-  _globals['_COUNTACCOUNTSRESPONSE']._serialized_start=1051
-  _globals['_COUNTACCOUNTSRESPONSE']._serialized_end=1092
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1094
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1154
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1156
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1249
-  _globals['_SEARCHACCOUNTSREQUEST']._serialized_start=1251
-  _globals['_SEARCHACCOUNTSREQUEST']._serialized_end=1320
-  _globals['_SEARCHACCOUNTSRESPONSE']._serialized_start=1322
-  _globals['_SEARCHACCOUNTSRESPONSE']._serialized_end=1392
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1395
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1849
-  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=1851
-  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=1973
-  _globals['_BATCHGETACCOUNTSETTINGSREQUEST']._serialized_start=1975
-  _globals['_BATCHGETACCOUNTSETTINGSREQUEST']._serialized_end=2028
-  _globals['_BATCHGETACCOUNTSETTINGSRESPONSE']._serialized_start=2030
-  _globals['_BATCHGETACCOUNTSETTINGSRESPONSE']._serialized_end=2117
-  _globals['_ACCOUNTSERVICE']._serialized_start=2120
-  _globals['_ACCOUNTSERVICE']._serialized_end=3318
+  _globals['_BATCHGETACCOUNTVERSIONSREQUEST']._serialized_start=642
+  _globals['_BATCHGETACCOUNTVERSIONSREQUEST']._serialized_end=695
+  _globals['_BATCHGETACCOUNTVERSIONSRESPONSE']._serialized_start=698
+  _globals['_BATCHGETACCOUNTVERSIONSRESPONSE']._serialized_end=864
+  _globals['_BATCHGETACCOUNTVERSIONSRESPONSE_VERSIONSENTRY']._serialized_start=817
+  _globals['_BATCHGETACCOUNTVERSIONSRESPONSE_VERSIONSENTRY']._serialized_end=864
+  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_start=866
+  _globals['_BATCHFINDACCOUNTSREQUEST']._serialized_end=909
+  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_start=911
+  _globals['_BATCHFINDACCOUNTSRESPONSE']._serialized_end=984
+  _globals['_IMPORTEDACCOUNT']._serialized_start=986
+  _globals['_IMPORTEDACCOUNT']._serialized_end=1071
+  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_start=1073
+  _globals['_BATCHIMPORTACCOUNTSREQUEST']._serialized_end=1155
+  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_start=1157
+  _globals['_BATCHIMPORTACCOUNTSRESPONSE']._serialized_end=1249
+  _globals['_COUNTACCOUNTSREQUEST']._serialized_start=1251
+  _globals['_COUNTACCOUNTSREQUEST']._serialized_end=1273
+  _globals['_COUNTACCOUNTSRESPONSE']._serialized_start=1275
+  _globals['_COUNTACCOUNTSRESPONSE']._serialized_end=1316
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1318
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1378
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1380
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1473
+  _globals['_SEARCHACCOUNTSREQUEST']._serialized_start=1475
+  _globals['_SEARCHACCOUNTSREQUEST']._serialized_end=1544
+  _globals['_SEARCHACCOUNTSRESPONSE']._serialized_start=1546
+  _globals['_SEARCHACCOUNTSRESPONSE']._serialized_end=1616
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1619
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=2073
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=2075
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=2197
+  _globals['_BATCHGETACCOUNTSETTINGSREQUEST']._serialized_start=2199
+  _globals['_BATCHGETACCOUNTSETTINGSREQUEST']._serialized_end=2252
+  _globals['_BATCHGETACCOUNTSETTINGSRESPONSE']._serialized_start=2254
+  _globals['_BATCHGETACCOUNTSETTINGSRESPONSE']._serialized_end=2341
+  _globals['_ACCOUNTSERVICE']._serialized_start=2344
+  _globals['_ACCOUNTSERVICE']._serialized_end=3673
 # @@protoc_insertion_point(module_scope)

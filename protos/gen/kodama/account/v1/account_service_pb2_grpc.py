@@ -55,6 +55,11 @@ class AccountServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsResponse.FromString,
                 _registered_method=True)
+        self.BatchGetAccountVersions = channel.unary_unary(
+                '/kodama.account.v1.AccountService/BatchGetAccountVersions',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountVersionsRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountVersionsResponse.FromString,
+                _registered_method=True)
         self.BatchFindAccounts = channel.unary_unary(
                 '/kodama.account.v1.AccountService/BatchFindAccounts',
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchFindAccountsRequest.SerializeToString,
@@ -121,6 +126,13 @@ class AccountServiceServicer(object):
 
     def BatchGetAccounts(self, request, context):
         """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetAccountVersions(self, request, context):
+        """BatchGetAccountVersions returns the versions of those accounts that BatchGetAccounts returns.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +210,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.BatchGetAccounts,
                     request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsResponse.SerializeToString,
+            ),
+            'BatchGetAccountVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetAccountVersions,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountVersionsRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountVersionsResponse.SerializeToString,
             ),
             'BatchFindAccounts': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchFindAccounts,
@@ -344,6 +361,33 @@ class AccountService(object):
             '/kodama.account.v1.AccountService/BatchGetAccounts',
             kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetAccountVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/BatchGetAccountVersions',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountVersionsRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class AccountServiceStub:
     """
     BatchGetAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountsRequest, _account_service_pb2.BatchGetAccountsResponse]
     """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out."""
+    BatchGetAccountVersions: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountVersionsRequest, _account_service_pb2.BatchGetAccountVersionsResponse]
+    """BatchGetAccountVersions returns the versions of those accounts that BatchGetAccounts returns."""
     BatchFindAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchFindAccountsRequest, _account_service_pb2.BatchFindAccountsResponse]
     """BatchFindAccounts returns the confirmed accounts with these handles; unknown handles are left out."""
     BatchImportAccounts: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchImportAccountsRequest, _account_service_pb2.BatchImportAccountsResponse]
@@ -79,6 +81,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """
     BatchGetAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountsRequest, _account_service_pb2.BatchGetAccountsResponse]  # type: ignore[assignment]
     """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out."""
+    BatchGetAccountVersions: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountVersionsRequest, _account_service_pb2.BatchGetAccountVersionsResponse]  # type: ignore[assignment]
+    """BatchGetAccountVersions returns the versions of those accounts that BatchGetAccounts returns."""
     BatchFindAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchFindAccountsRequest, _account_service_pb2.BatchFindAccountsResponse]  # type: ignore[assignment]
     """BatchFindAccounts returns the confirmed accounts with these handles; unknown handles are left out."""
     BatchImportAccounts: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchImportAccountsRequest, _account_service_pb2.BatchImportAccountsResponse]  # type: ignore[assignment]
@@ -134,6 +138,14 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BatchGetAccountsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountsResponse]]:
         """BatchGetAccounts returns the accounts that exist and are confirmed, in no order; others are left out."""
+
+    @_abc_1.abstractmethod
+    def BatchGetAccountVersions(
+        self,
+        request: _account_service_pb2.BatchGetAccountVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BatchGetAccountVersionsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountVersionsResponse]]:
+        """BatchGetAccountVersions returns the versions of those accounts that BatchGetAccounts returns."""
 
     @_abc_1.abstractmethod
     def BatchFindAccounts(

@@ -517,6 +517,78 @@ class PullBlogEntriesResponse(_message.Message):
 Global___PullBlogEntriesResponse: _TypeAlias = PullBlogEntriesResponse  # noqa: Y015
 
 @_typing.final
+class BatchPullOwnBlogEntriesRequest(_message.Message):
+    """BatchPullOwnBlogEntriesRequest names authors who read their own home timelines, and which ids each is after."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHOR_IDS_FIELD_NUMBER: _builtins.int
+    BELOW_IDS_FIELD_NUMBER: _builtins.int
+    ABOVE_IDS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def author_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 100."""
+
+    @_builtins.property
+    def below_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only ids below this one, for each author."""
+
+    @_builtins.property
+    def above_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only ids above this one, for each author."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most so many, the newest, for each author; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        author_ids: _abc.Iterable[_builtins.int] | None = ...,
+        below_ids: _abc.Iterable[_builtins.int] | None = ...,
+        above_ids: _abc.Iterable[_builtins.int] | None = ...,
+        limits: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above_ids", b"above_ids", "author_ids", b"author_ids", "below_ids", b"below_ids", "limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPullOwnBlogEntriesRequest: _TypeAlias = BatchPullOwnBlogEntriesRequest  # noqa: Y015
+
+@_typing.final
+class BatchPullOwnBlogEntriesResponse(_message.Message):
+    """BatchPullOwnBlogEntriesResponse holds what they have published, whoever may see it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    BLOG_ENTRY_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the ids are each author's, in their order."""
+
+    @_builtins.property
+    def blog_entry_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Newest first, for each author."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        blog_entry_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blog_entry_ids", b"blog_entry_ids", "counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPullOwnBlogEntriesResponse: _TypeAlias = BatchPullOwnBlogEntriesResponse  # noqa: Y015
+
+@_typing.final
 class BatchGetPublishedBlogEntriesRequest(_message.Message):
     """BatchGetPublishedBlogEntriesRequest names entries."""
 

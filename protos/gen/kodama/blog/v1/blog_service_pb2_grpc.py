@@ -75,6 +75,11 @@ class BlogServiceStub(object):
                 request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesRequest.SerializeToString,
                 response_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesResponse.FromString,
                 _registered_method=True)
+        self.BatchPullOwnBlogEntries = channel.unary_unary(
+                '/kodama.blog.v1.BlogService/BatchPullOwnBlogEntries',
+                request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchPullOwnBlogEntriesRequest.SerializeToString,
+                response_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchPullOwnBlogEntriesResponse.FromString,
+                _registered_method=True)
         self.BatchGetPublishedBlogEntries = channel.unary_unary(
                 '/kodama.blog.v1.BlogService/BatchGetPublishedBlogEntries',
                 request_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchGetPublishedBlogEntriesRequest.SerializeToString,
@@ -144,6 +149,13 @@ class BlogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchPullOwnBlogEntries(self, request, context):
+        """BatchPullOwnBlogEntries lists the newest of their own entries for many authors at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BatchGetPublishedBlogEntries(self, request, context):
         """BatchGetPublishedBlogEntries tells which of these exist and are for friends' home timelines, and who wrote them.
         """
@@ -193,6 +205,11 @@ def add_BlogServiceServicer_to_server(servicer, server):
                     servicer.PullBlogEntries,
                     request_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesRequest.FromString,
                     response_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesResponse.SerializeToString,
+            ),
+            'BatchPullOwnBlogEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchPullOwnBlogEntries,
+                    request_deserializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchPullOwnBlogEntriesRequest.FromString,
+                    response_serializer=kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchPullOwnBlogEntriesResponse.SerializeToString,
             ),
             'BatchGetPublishedBlogEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetPublishedBlogEntries,
@@ -417,6 +434,33 @@ class BlogService(object):
             '/kodama.blog.v1.BlogService/PullBlogEntries',
             kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesRequest.SerializeToString,
             kodama_dot_blog_dot_v1_dot_blog__service__pb2.PullBlogEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchPullOwnBlogEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.blog.v1.BlogService/BatchPullOwnBlogEntries',
+            kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchPullOwnBlogEntriesRequest.SerializeToString,
+            kodama_dot_blog_dot_v1_dot_blog__service__pb2.BatchPullOwnBlogEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,8 @@ class BlogServiceStub:
     """FilterShownMedia returns which of these pictures entries or drafts show now, and whose those are."""
     PullBlogEntries: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.PullBlogEntriesRequest, _blog_service_pb2.PullBlogEntriesResponse]
     """PullBlogEntries lists the newest entries of many authors for somebody who is each author's friend, or the author."""
+    BatchPullOwnBlogEntries: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.BatchPullOwnBlogEntriesRequest, _blog_service_pb2.BatchPullOwnBlogEntriesResponse]
+    """BatchPullOwnBlogEntries lists the newest of their own entries for many authors at once."""
     BatchGetPublishedBlogEntries: _grpc.UnaryUnaryMultiCallable[_blog_service_pb2.BatchGetPublishedBlogEntriesRequest, _blog_service_pb2.BatchGetPublishedBlogEntriesResponse]
     """BatchGetPublishedBlogEntries tells which of these exist and are for friends' home timelines, and who wrote them."""
 
@@ -81,6 +83,8 @@ class BlogServiceAsyncStub(BlogServiceStub):
     """FilterShownMedia returns which of these pictures entries or drafts show now, and whose those are."""
     PullBlogEntries: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.PullBlogEntriesRequest, _blog_service_pb2.PullBlogEntriesResponse]  # type: ignore[assignment]
     """PullBlogEntries lists the newest entries of many authors for somebody who is each author's friend, or the author."""
+    BatchPullOwnBlogEntries: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.BatchPullOwnBlogEntriesRequest, _blog_service_pb2.BatchPullOwnBlogEntriesResponse]  # type: ignore[assignment]
+    """BatchPullOwnBlogEntries lists the newest of their own entries for many authors at once."""
     BatchGetPublishedBlogEntries: _aio.UnaryUnaryMultiCallable[_blog_service_pb2.BatchGetPublishedBlogEntriesRequest, _blog_service_pb2.BatchGetPublishedBlogEntriesResponse]  # type: ignore[assignment]
     """BatchGetPublishedBlogEntries tells which of these exist and are for friends' home timelines, and who wrote them."""
 
@@ -154,6 +158,14 @@ class BlogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_blog_service_pb2.PullBlogEntriesResponse, _abc.Awaitable[_blog_service_pb2.PullBlogEntriesResponse]]:
         """PullBlogEntries lists the newest entries of many authors for somebody who is each author's friend, or the author."""
+
+    @_abc_1.abstractmethod
+    def BatchPullOwnBlogEntries(
+        self,
+        request: _blog_service_pb2.BatchPullOwnBlogEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_blog_service_pb2.BatchPullOwnBlogEntriesResponse, _abc.Awaitable[_blog_service_pb2.BatchPullOwnBlogEntriesResponse]]:
+        """BatchPullOwnBlogEntries lists the newest of their own entries for many authors at once."""
 
     @_abc_1.abstractmethod
     def BatchGetPublishedBlogEntries(

@@ -497,6 +497,58 @@ class RelateResponse(_message.Message):
 Global___RelateResponse: _TypeAlias = RelateResponse  # noqa: Y015
 
 @_typing.final
+class BatchRelateRequest(_message.Message):
+    """BatchRelateRequest holds pairs: the first viewer and the first account, and so on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWER_IDS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def viewer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 20,000."""
+
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As many."""
+
+    def __init__(
+        self,
+        *,
+        viewer_ids: _abc.Iterable[_builtins.int] | None = ...,
+        account_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "viewer_ids", b"viewer_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRelateRequest: _TypeAlias = BatchRelateRequest  # noqa: Y015
+
+@_typing.final
+class BatchRelateResponse(_message.Message):
+    """BatchRelateResponse has an answer for each pair, in their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELATIONS_FIELD_NUMBER: _builtins.int
+    relations: _builtins.bytes
+    """A byte each, the sum of: 1 they are friends, 2 either blocks the other, 4 the viewer mutes the account."""
+    def __init__(
+        self,
+        *,
+        relations: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["relations", b"relations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRelateResponse: _TypeAlias = BatchRelateResponse  # noqa: Y015
+
+@_typing.final
 class ListFriendsRequest(_message.Message):
     """ListFriendsRequest asks for a page."""
 

@@ -80,6 +80,11 @@ class SocialGraphServiceStub(object):
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateResponse.FromString,
                 _registered_method=True)
+        self.BatchRelate = channel.unary_unary(
+                '/kodama.social_graph.v1.SocialGraphService/BatchRelate',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchRelateRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchRelateResponse.FromString,
+                _registered_method=True)
         self.ListFriends = channel.unary_unary(
                 '/kodama.social_graph.v1.SocialGraphService/ListFriends',
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.ListFriendsRequest.SerializeToString,
@@ -191,6 +196,13 @@ class SocialGraphServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchRelate(self, request, context):
+        """BatchRelate tells how many viewers stand to authors, as far as it decides what stands on home timelines; as fresh as Relate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListFriends(self, request, context):
         """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other.
         """
@@ -294,6 +306,11 @@ def add_SocialGraphServiceServicer_to_server(servicer, server):
                     servicer.Relate,
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateResponse.SerializeToString,
+            ),
+            'BatchRelate': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchRelate,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchRelateRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchRelateResponse.SerializeToString,
             ),
             'ListFriends': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFriends,
@@ -580,6 +597,33 @@ class SocialGraphService(object):
             '/kodama.social_graph.v1.SocialGraphService/Relate',
             kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateRequest.SerializeToString,
             kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.RelateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchRelate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SocialGraphService/BatchRelate',
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchRelateRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_social__graph__service__pb2.BatchRelateResponse.FromString,
             options,
             channel_credentials,
             insecure,

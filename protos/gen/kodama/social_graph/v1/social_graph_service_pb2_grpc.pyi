@@ -55,6 +55,8 @@ class SocialGraphServiceStub:
     """Unmute ends a mute; what it hid is there again. Idempotent."""
     Relate: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.RelateRequest, _social_graph_service_pb2.RelateResponse]
     """Relate tells how a viewer stands to many accounts, from committed state, never from a cache."""
+    BatchRelate: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchRelateRequest, _social_graph_service_pb2.BatchRelateResponse]
+    """BatchRelate tells how many viewers stand to authors, as far as it decides what stands on home timelines; as fresh as Relate."""
     ListFriends: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendsRequest, _social_graph_service_pb2.ListFriendsResponse]
     """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other."""
     ListFriendRequests: _grpc.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendRequestsRequest, _social_graph_service_pb2.ListFriendRequestsResponse]
@@ -99,6 +101,8 @@ class SocialGraphServiceAsyncStub(SocialGraphServiceStub):
     """Unmute ends a mute; what it hid is there again. Idempotent."""
     Relate: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.RelateRequest, _social_graph_service_pb2.RelateResponse]  # type: ignore[assignment]
     """Relate tells how a viewer stands to many accounts, from committed state, never from a cache."""
+    BatchRelate: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.BatchRelateRequest, _social_graph_service_pb2.BatchRelateResponse]  # type: ignore[assignment]
+    """BatchRelate tells how many viewers stand to authors, as far as it decides what stands on home timelines; as fresh as Relate."""
     ListFriends: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendsRequest, _social_graph_service_pb2.ListFriendsResponse]  # type: ignore[assignment]
     """ListFriends pages through one account's friends by ascending id, for a viewer: none where either blocks the other."""
     ListFriendRequests: _aio.UnaryUnaryMultiCallable[_social_graph_service_pb2.ListFriendRequestsRequest, _social_graph_service_pb2.ListFriendRequestsResponse]  # type: ignore[assignment]
@@ -194,6 +198,14 @@ class SocialGraphServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_social_graph_service_pb2.RelateResponse, _abc.Awaitable[_social_graph_service_pb2.RelateResponse]]:
         """Relate tells how a viewer stands to many accounts, from committed state, never from a cache."""
+
+    @_abc_1.abstractmethod
+    def BatchRelate(
+        self,
+        request: _social_graph_service_pb2.BatchRelateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_social_graph_service_pb2.BatchRelateResponse, _abc.Awaitable[_social_graph_service_pb2.BatchRelateResponse]]:
+        """BatchRelate tells how many viewers stand to authors, as far as it decides what stands on home timelines; as fresh as Relate."""
 
     @_abc_1.abstractmethod
     def ListFriends(

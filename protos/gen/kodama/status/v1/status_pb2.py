@@ -24,23 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkodama/status/v1/status.proto\x12\x10kodama.status.v1\"-\n\x07Mention\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x0e\n\x06handle\x18\x02 \x01(\t\"\xe6\x02\n\x06Status\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x30\n\nvisibility\x18\x04 \x01(\x0e\x32\x1c.kodama.status.v1.Visibility\x12\x15\n\rcreated_at_ms\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\x05\x12\x14\n\x0c\x65\x64ited_at_ms\x18\x07 \x01(\x03\x12\x16\n\x0ein_reply_to_id\x18\x08 \x01(\x03\x12\x1e\n\x16in_reply_to_account_id\x18\t \x01(\x03\x12+\n\x08mentions\x18\n \x03(\x0b\x32\x19.kodama.status.v1.Mention\x12\x15\n\rreplies_count\x18\x0b \x01(\x05\x12\x18\n\x10\x66\x61vourites_count\x18\x0c \x01(\x05\x12\x11\n\tmedia_ids\x18\x0e \x03(\x03\x12\x15\n\ris_favourited\x18\r \x01(\x08\"\x8b\x01\n\nStatusCard\x12\x11\n\tstatus_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x15\n\rreplies_count\x18\x03 \x01(\x05\x12\x18\n\x10\x66\x61vourites_count\x18\x04 \x01(\x05\x12\x15\n\ris_favourited\x18\x05 \x01(\x08\x12\x11\n\tmedia_ids\x18\x06 \x03(\x03\">\n\tFavourite\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x11\n\tstatus_id\x18\x02 \x01(\x03\x12\x12\n\naccount_id\x18\x03 \x01(\x03\"\\\n\x08Revision\x12\x0c\n\x04text\x18\x01 \x01(\t\x12+\n\x08mentions\x18\x02 \x03(\x0b\x32\x19.kodama.status.v1.Mention\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03*\x87\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12\x17\n\x13VISIBILITY_UNLISTED\x10\x02\x12\x16\n\x12VISIBILITY_FRIENDS\x10\x03\x12\x15\n\x11VISIBILITY_DIRECT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dkodama/status/v1/status.proto\x12\x10kodama.status.v1\"-\n\x07Mention\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x0e\n\x06handle\x18\x02 \x01(\t\"\xe6\x02\n\x06Status\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x12\n\naccount_id\x18\x02 \x01(\x03\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x30\n\nvisibility\x18\x04 \x01(\x0e\x32\x1c.kodama.status.v1.Visibility\x12\x15\n\rcreated_at_ms\x18\x05 \x01(\x03\x12\x0f\n\x07version\x18\x06 \x01(\x05\x12\x14\n\x0c\x65\x64ited_at_ms\x18\x07 \x01(\x03\x12\x16\n\x0ein_reply_to_id\x18\x08 \x01(\x03\x12\x1e\n\x16in_reply_to_account_id\x18\t \x01(\x03\x12+\n\x08mentions\x18\n \x03(\x0b\x32\x19.kodama.status.v1.Mention\x12\x15\n\rreplies_count\x18\x0b \x01(\x05\x12\x18\n\x10\x66\x61vourites_count\x18\x0c \x01(\x05\x12\x11\n\tmedia_ids\x18\x0e \x03(\x03\x12\x15\n\ris_favourited\x18\r \x01(\x08\"\x8b\x01\n\nStatusCard\x12\x11\n\tstatus_id\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x15\n\rreplies_count\x18\x03 \x01(\x05\x12\x18\n\x10\x66\x61vourites_count\x18\x04 \x01(\x05\x12\x15\n\ris_favourited\x18\x05 \x01(\x08\x12\x11\n\tmedia_ids\x18\x06 \x03(\x03\"\xa7\x01\n\x0bStatusCards\x12\x12\n\nstatus_ids\x18\x01 \x03(\x03\x12\x10\n\x08versions\x18\x02 \x03(\x05\x12\x16\n\x0ereplies_counts\x18\x03 \x03(\x05\x12\x19\n\x11\x66\x61vourites_counts\x18\x04 \x03(\x05\x12\x16\n\x0e\x61re_favourited\x18\x05 \x03(\x08\x12\x14\n\x0cmedia_counts\x18\x06 \x03(\x05\x12\x11\n\tmedia_ids\x18\x07 \x03(\x03\">\n\tFavourite\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x11\n\tstatus_id\x18\x02 \x01(\x03\x12\x12\n\naccount_id\x18\x03 \x01(\x03\"\\\n\x08Revision\x12\x0c\n\x04text\x18\x01 \x01(\t\x12+\n\x08mentions\x18\x02 \x03(\x0b\x32\x19.kodama.status.v1.Mention\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03*\x87\x01\n\nVisibility\x12\x1a\n\x16VISIBILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11VISIBILITY_PUBLIC\x10\x01\x12\x17\n\x13VISIBILITY_UNLISTED\x10\x02\x12\x16\n\x12VISIBILITY_FRIENDS\x10\x03\x12\x15\n\x11VISIBILITY_DIRECT\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.status.v1.status_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VISIBILITY']._serialized_start=760
-  _globals['_VISIBILITY']._serialized_end=895
+  _globals['_VISIBILITY']._serialized_start=930
+  _globals['_VISIBILITY']._serialized_end=1065
   _globals['_MENTION']._serialized_start=51
   _globals['_MENTION']._serialized_end=96
   _globals['_STATUS']._serialized_start=99
   _globals['_STATUS']._serialized_end=457
   _globals['_STATUSCARD']._serialized_start=460
   _globals['_STATUSCARD']._serialized_end=599
-  _globals['_FAVOURITE']._serialized_start=601
-  _globals['_FAVOURITE']._serialized_end=663
-  _globals['_REVISION']._serialized_start=665
-  _globals['_REVISION']._serialized_end=757
+  _globals['_STATUSCARDS']._serialized_start=602
+  _globals['_STATUSCARDS']._serialized_end=769
+  _globals['_FAVOURITE']._serialized_start=771
+  _globals['_FAVOURITE']._serialized_end=833
+  _globals['_REVISION']._serialized_start=835
+  _globals['_REVISION']._serialized_end=927
 # @@protoc_insertion_point(module_scope)

@@ -192,6 +192,58 @@ class StatusCard(_message.Message):
 Global___StatusCard: _TypeAlias = StatusCard  # noqa: Y015
 
 @_typing.final
+class StatusCards(_message.Message):
+    """StatusCards are many cards, field by field, because a message for each costs far more than what it says. All lists are in the order
+    of the statuses.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_IDS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    REPLIES_COUNTS_FIELD_NUMBER: _builtins.int
+    FAVOURITES_COUNTS_FIELD_NUMBER: _builtins.int
+    ARE_FAVOURITED_FIELD_NUMBER: _builtins.int
+    MEDIA_COUNTS_FIELD_NUMBER: _builtins.int
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def replies_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def favourites_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def are_favourited(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """The viewer favours it."""
+
+    @_builtins.property
+    def media_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the pictures belong to each; empty where none has any."""
+
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        status_ids: _abc.Iterable[_builtins.int] | None = ...,
+        versions: _abc.Iterable[_builtins.int] | None = ...,
+        replies_counts: _abc.Iterable[_builtins.int] | None = ...,
+        favourites_counts: _abc.Iterable[_builtins.int] | None = ...,
+        are_favourited: _abc.Iterable[_builtins.bool] | None = ...,
+        media_counts: _abc.Iterable[_builtins.int] | None = ...,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["are_favourited", b"are_favourited", "favourites_counts", b"favourites_counts", "media_counts", b"media_counts", "media_ids", b"media_ids", "replies_counts", b"replies_counts", "status_ids", b"status_ids", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusCards: _TypeAlias = StatusCards  # noqa: Y015
+
+@_typing.final
 class Favourite(_message.Message):
     """Favourite says who favours a status."""
 

@@ -835,6 +835,72 @@ class FilterHomeStatusesResponse(_message.Message):
 Global___FilterHomeStatusesResponse: _TypeAlias = FilterHomeStatusesResponse  # noqa: Y015
 
 @_typing.final
+class BatchFilterHomeStatusesRequest(_message.Message):
+    """BatchFilterHomeStatusesRequest names viewers and for each of them statuses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEWER_IDS_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    STATUS_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def viewer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 100."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the statuses are asked about for each viewer, in their order."""
+
+    @_builtins.property
+    def status_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 10,000."""
+
+    def __init__(
+        self,
+        *,
+        viewer_ids: _abc.Iterable[_builtins.int] | None = ...,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        status_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "status_ids", b"status_ids", "viewer_ids", b"viewer_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFilterHomeStatusesRequest: _TypeAlias = BatchFilterHomeStatusesRequest  # noqa: Y015
+
+@_typing.final
+class BatchFilterHomeStatusesResponse(_message.Message):
+    """BatchFilterHomeStatusesResponse holds those that may stand there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    CARDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the cards are each viewer's, in their order."""
+
+    @_builtins.property
+    def cards(self) -> _status_pb2.StatusCards:
+        """How each viewer sees them, decided together with whether they may stand there."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        cards: _status_pb2.StatusCards | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchFilterHomeStatusesResponse: _TypeAlias = BatchFilterHomeStatusesResponse  # noqa: Y015
+
+@_typing.final
 class FilterAttachedMediaRequest(_message.Message):
     """FilterAttachedMediaRequest names pictures."""
 
@@ -879,6 +945,78 @@ class FilterAttachedMediaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FilterAttachedMediaResponse: _TypeAlias = FilterAttachedMediaResponse  # noqa: Y015
+
+@_typing.final
+class BatchPullOwnStatusesRequest(_message.Message):
+    """BatchPullOwnStatusesRequest names authors who read their own home timelines, and which ids each is after."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHOR_IDS_FIELD_NUMBER: _builtins.int
+    BELOW_IDS_FIELD_NUMBER: _builtins.int
+    ABOVE_IDS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def author_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 100."""
+
+    @_builtins.property
+    def below_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only ids below this one, for each author."""
+
+    @_builtins.property
+    def above_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Only ids above this one, for each author."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most so many, the newest, for each author; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        author_ids: _abc.Iterable[_builtins.int] | None = ...,
+        below_ids: _abc.Iterable[_builtins.int] | None = ...,
+        above_ids: _abc.Iterable[_builtins.int] | None = ...,
+        limits: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["above_ids", b"above_ids", "author_ids", b"author_ids", "below_ids", b"below_ids", "limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPullOwnStatusesRequest: _TypeAlias = BatchPullOwnStatusesRequest  # noqa: Y015
+
+@_typing.final
+class BatchPullOwnStatusesResponse(_message.Message):
+    """BatchPullOwnStatusesResponse holds what they have posted, whoever may see it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    STATUS_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the ids are each author's, in their order."""
+
+    @_builtins.property
+    def status_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Newest first, for each author."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        status_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "status_ids", b"status_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchPullOwnStatusesResponse: _TypeAlias = BatchPullOwnStatusesResponse  # noqa: Y015
 
 @_typing.final
 class PullStatusesRequest(_message.Message):

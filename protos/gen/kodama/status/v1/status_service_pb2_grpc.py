@@ -105,6 +105,11 @@ class StatusServiceStub(object):
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesRequest.SerializeToString,
                 response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesResponse.FromString,
                 _registered_method=True)
+        self.BatchFilterHomeStatuses = channel.unary_unary(
+                '/kodama.status.v1.StatusService/BatchFilterHomeStatuses',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchFilterHomeStatusesRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchFilterHomeStatusesResponse.FromString,
+                _registered_method=True)
         self.FilterAttachedMedia = channel.unary_unary(
                 '/kodama.status.v1.StatusService/FilterAttachedMedia',
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaRequest.SerializeToString,
@@ -114,6 +119,11 @@ class StatusServiceStub(object):
                 '/kodama.status.v1.StatusService/PullStatuses',
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesRequest.SerializeToString,
                 response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesResponse.FromString,
+                _registered_method=True)
+        self.BatchPullOwnStatuses = channel.unary_unary(
+                '/kodama.status.v1.StatusService/BatchPullOwnStatuses',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchPullOwnStatusesRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchPullOwnStatusesResponse.FromString,
                 _registered_method=True)
         self.BatchGetPublishedStatuses = channel.unary_unary(
                 '/kodama.status.v1.StatusService/BatchGetPublishedStatuses',
@@ -228,6 +238,13 @@ class StatusServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchFilterHomeStatuses(self, request, context):
+        """BatchFilterHomeStatuses does the same for many viewers who read at the same time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FilterAttachedMedia(self, request, context):
         """FilterAttachedMedia returns which of these pictures a status shows now.
         """
@@ -237,6 +254,13 @@ class StatusServiceServicer(object):
 
     def PullStatuses(self, request, context):
         """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchPullOwnStatuses(self, request, context):
+        """BatchPullOwnStatuses lists the newest of their own statuses for many authors at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,6 +346,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesRequest.FromString,
                     response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterHomeStatusesResponse.SerializeToString,
             ),
+            'BatchFilterHomeStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchFilterHomeStatuses,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchFilterHomeStatusesRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchFilterHomeStatusesResponse.SerializeToString,
+            ),
             'FilterAttachedMedia': grpc.unary_unary_rpc_method_handler(
                     servicer.FilterAttachedMedia,
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.FilterAttachedMediaRequest.FromString,
@@ -331,6 +360,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     servicer.PullStatuses,
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesRequest.FromString,
                     response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesResponse.SerializeToString,
+            ),
+            'BatchPullOwnStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchPullOwnStatuses,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchPullOwnStatusesRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchPullOwnStatusesResponse.SerializeToString,
             ),
             'BatchGetPublishedStatuses': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchGetPublishedStatuses,
@@ -728,6 +762,33 @@ class StatusService(object):
             _registered_method=True)
 
     @staticmethod
+    def BatchFilterHomeStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/BatchFilterHomeStatuses',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.BatchFilterHomeStatusesRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.BatchFilterHomeStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def FilterAttachedMedia(request,
             target,
             options=(),
@@ -771,6 +832,33 @@ class StatusService(object):
             '/kodama.status.v1.StatusService/PullStatuses',
             kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesRequest.SerializeToString,
             kodama_dot_status_dot_v1_dot_status__service__pb2.PullStatusesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchPullOwnStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/BatchPullOwnStatuses',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.BatchPullOwnStatusesRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.BatchPullOwnStatusesResponse.FromString,
             options,
             channel_credentials,
             insecure,

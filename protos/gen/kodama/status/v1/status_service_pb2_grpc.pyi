@@ -69,10 +69,14 @@ class StatusServiceStub:
     """FilterHomeStatuses returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own or
     a friend's, and the viewer may see them.
     """
+    BatchFilterHomeStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.BatchFilterHomeStatusesRequest, _status_service_pb2.BatchFilterHomeStatusesResponse]
+    """BatchFilterHomeStatuses does the same for many viewers who read at the same time."""
     FilterAttachedMedia: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.FilterAttachedMediaRequest, _status_service_pb2.FilterAttachedMediaResponse]
     """FilterAttachedMedia returns which of these pictures a status shows now."""
     PullStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.PullStatusesRequest, _status_service_pb2.PullStatusesResponse]
     """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author."""
+    BatchPullOwnStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.BatchPullOwnStatusesRequest, _status_service_pb2.BatchPullOwnStatusesResponse]
+    """BatchPullOwnStatuses lists the newest of their own statuses for many authors at once."""
     BatchGetPublishedStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.BatchGetPublishedStatusesRequest, _status_service_pb2.BatchGetPublishedStatusesResponse]
     """BatchGetPublishedStatuses tells which of these exist and are for friends' home timelines, and who wrote them."""
 
@@ -117,10 +121,14 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """FilterHomeStatuses returns which of these may stand on the viewer's home timeline now: they exist, are the viewer's own or
     a friend's, and the viewer may see them.
     """
+    BatchFilterHomeStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.BatchFilterHomeStatusesRequest, _status_service_pb2.BatchFilterHomeStatusesResponse]  # type: ignore[assignment]
+    """BatchFilterHomeStatuses does the same for many viewers who read at the same time."""
     FilterAttachedMedia: _aio.UnaryUnaryMultiCallable[_status_service_pb2.FilterAttachedMediaRequest, _status_service_pb2.FilterAttachedMediaResponse]  # type: ignore[assignment]
     """FilterAttachedMedia returns which of these pictures a status shows now."""
     PullStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.PullStatusesRequest, _status_service_pb2.PullStatusesResponse]  # type: ignore[assignment]
     """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author."""
+    BatchPullOwnStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.BatchPullOwnStatusesRequest, _status_service_pb2.BatchPullOwnStatusesResponse]  # type: ignore[assignment]
+    """BatchPullOwnStatuses lists the newest of their own statuses for many authors at once."""
     BatchGetPublishedStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.BatchGetPublishedStatusesRequest, _status_service_pb2.BatchGetPublishedStatusesResponse]  # type: ignore[assignment]
     """BatchGetPublishedStatuses tells which of these exist and are for friends' home timelines, and who wrote them."""
 
@@ -248,6 +256,14 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def BatchFilterHomeStatuses(
+        self,
+        request: _status_service_pb2.BatchFilterHomeStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.BatchFilterHomeStatusesResponse, _abc.Awaitable[_status_service_pb2.BatchFilterHomeStatusesResponse]]:
+        """BatchFilterHomeStatuses does the same for many viewers who read at the same time."""
+
+    @_abc_1.abstractmethod
     def FilterAttachedMedia(
         self,
         request: _status_service_pb2.FilterAttachedMediaRequest,
@@ -262,6 +278,14 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_status_service_pb2.PullStatusesResponse, _abc.Awaitable[_status_service_pb2.PullStatusesResponse]]:
         """PullStatuses lists the newest statuses of many authors for somebody who is each author's friend, or the author."""
+
+    @_abc_1.abstractmethod
+    def BatchPullOwnStatuses(
+        self,
+        request: _status_service_pb2.BatchPullOwnStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.BatchPullOwnStatusesResponse, _abc.Awaitable[_status_service_pb2.BatchPullOwnStatusesResponse]]:
+        """BatchPullOwnStatuses lists the newest of their own statuses for many authors at once."""
 
     @_abc_1.abstractmethod
     def BatchGetPublishedStatuses(

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from kodama.page.v1 import window_pb2 as _window_pb2
+from kodama.status.v1 import status_pb2 as _status_pb2
 from kodama.timeline.v1 import timeline_pb2 as _timeline_pb2
 import builtins as _builtins
 import sys
@@ -74,6 +75,73 @@ class ListHomeEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHomeEntriesResponse: _TypeAlias = ListHomeEntriesResponse  # noqa: Y015
+
+@_typing.final
+class BatchListHomeEntriesRequest(_message.Message):
+    """BatchListHomeEntriesRequest asks for pages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 100."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[_window_pb2.Window]:
+        """One for each account; default 20, at most 40."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.int] | None = ...,
+        windows: _abc.Iterable[_window_pb2.Window] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListHomeEntriesRequest: _TypeAlias = BatchListHomeEntriesRequest  # noqa: Y015
+
+@_typing.final
+class BatchListHomeEntriesResponse(_message.Message):
+    """BatchListHomeEntriesResponse holds pages, as ListHomeEntriesResponse does, field by field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    AUTHOR_IDS_FIELD_NUMBER: _builtins.int
+    CARDS_FIELD_NUMBER: _builtins.int
+    LAG_MS_FIELD_NUMBER: _builtins.int
+    lag_ms: _builtins.int
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the entries are each account's, in their order."""
+
+    @_builtins.property
+    def author_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def cards(self) -> _status_pb2.StatusCards:
+        """In the order of the entries; of what is no status there are only the id and version 0."""
+
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[_builtins.int] | None = ...,
+        author_ids: _abc.Iterable[_builtins.int] | None = ...,
+        cards: _status_pb2.StatusCards | None = ...,
+        lag_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ids", b"author_ids", "cards", b"cards", "counts", b"counts", "lag_ms", b"lag_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchListHomeEntriesResponse: _TypeAlias = BatchListHomeEntriesResponse  # noqa: Y015
 
 @_typing.final
 class FilterHomeEntriesRequest(_message.Message):

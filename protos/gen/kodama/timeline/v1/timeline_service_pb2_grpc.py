@@ -40,6 +40,11 @@ class TimelineServiceStub(object):
                 request_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesRequest.SerializeToString,
                 response_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesResponse.FromString,
                 _registered_method=True)
+        self.BatchListHomeEntries = channel.unary_unary(
+                '/kodama.timeline.v1.TimelineService/BatchListHomeEntries',
+                request_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.BatchListHomeEntriesRequest.SerializeToString,
+                response_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.BatchListHomeEntriesResponse.FromString,
+                _registered_method=True)
         self.FilterHomeEntries = channel.unary_unary(
                 '/kodama.timeline.v1.TimelineService/FilterHomeEntries',
                 request_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.FilterHomeEntriesRequest.SerializeToString,
@@ -79,6 +84,13 @@ class TimelineServiceServicer(object):
     def ListHomeEntries(self, request, context):
         """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
         see now, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchListHomeEntries(self, request, context):
+        """BatchListHomeEntries returns pages of many members who read at the same time; it fails where one of them would.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +146,11 @@ def add_TimelineServiceServicer_to_server(servicer, server):
                     servicer.ListHomeEntries,
                     request_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesRequest.FromString,
                     response_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesResponse.SerializeToString,
+            ),
+            'BatchListHomeEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchListHomeEntries,
+                    request_deserializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.BatchListHomeEntriesRequest.FromString,
+                    response_serializer=kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.BatchListHomeEntriesResponse.SerializeToString,
             ),
             'FilterHomeEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.FilterHomeEntries,
@@ -194,6 +211,33 @@ class TimelineService(object):
             '/kodama.timeline.v1.TimelineService/ListHomeEntries',
             kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesRequest.SerializeToString,
             kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.ListHomeEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchListHomeEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.timeline.v1.TimelineService/BatchListHomeEntries',
+            kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.BatchListHomeEntriesRequest.SerializeToString,
+            kodama_dot_timeline_dot_v1_dot_timeline__service__pb2.BatchListHomeEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class TimelineServiceStub:
     """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
     see now, newest first.
     """
+    BatchListHomeEntries: _grpc.UnaryUnaryMultiCallable[_timeline_service_pb2.BatchListHomeEntriesRequest, _timeline_service_pb2.BatchListHomeEntriesResponse]
+    """BatchListHomeEntries returns pages of many members who read at the same time; it fails where one of them would."""
     FilterHomeEntries: _grpc.UnaryUnaryMultiCallable[_timeline_service_pb2.FilterHomeEntriesRequest, _timeline_service_pb2.FilterHomeEntriesResponse]
     """FilterHomeEntries returns which of these may stand on a member's home timeline now; so a live stream shows what a read would."""
     ExplainHome: _grpc.UnaryUnaryMultiCallable[_timeline_service_pb2.ExplainHomeRequest, _timeline_service_pb2.ExplainHomeResponse]
@@ -61,6 +63,8 @@ class TimelineServiceAsyncStub(TimelineServiceStub):
     """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
     see now, newest first.
     """
+    BatchListHomeEntries: _aio.UnaryUnaryMultiCallable[_timeline_service_pb2.BatchListHomeEntriesRequest, _timeline_service_pb2.BatchListHomeEntriesResponse]  # type: ignore[assignment]
+    """BatchListHomeEntries returns pages of many members who read at the same time; it fails where one of them would."""
     FilterHomeEntries: _aio.UnaryUnaryMultiCallable[_timeline_service_pb2.FilterHomeEntriesRequest, _timeline_service_pb2.FilterHomeEntriesResponse]  # type: ignore[assignment]
     """FilterHomeEntries returns which of these may stand on a member's home timeline now; so a live stream shows what a read would."""
     ExplainHome: _aio.UnaryUnaryMultiCallable[_timeline_service_pb2.ExplainHomeRequest, _timeline_service_pb2.ExplainHomeResponse]  # type: ignore[assignment]
@@ -88,6 +92,14 @@ class TimelineServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListHomeEntries returns a page of a member's home timeline: everything of the member and their friends that the member may
         see now, newest first.
         """
+
+    @_abc_1.abstractmethod
+    def BatchListHomeEntries(
+        self,
+        request: _timeline_service_pb2.BatchListHomeEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_timeline_service_pb2.BatchListHomeEntriesResponse, _abc.Awaitable[_timeline_service_pb2.BatchListHomeEntriesResponse]]:
+        """BatchListHomeEntries returns pages of many members who read at the same time; it fails where one of them would."""
 
     @_abc_1.abstractmethod
     def FilterHomeEntries(
