@@ -35,7 +35,7 @@ def part_of(command: list[str]) -> str:
     if "services.cli" in command:
         rest = command[command.index("services.cli") + 1 :]
         if rest[:1] in (["serve"], ["worker"]) and len(rest) > 1:
-            return rest[1] if rest[0] == "serve" else f"worker {rest[1]}"
+            return "services" if len(rest) > 2 else rest[1] if rest[0] == "serve" else f"worker {rest[1]}"
         return rest[0] if rest[:1] == ["relay"] else "supervisor"
     joined = " ".join(command)
     if "rabbitmq" in joined or "erl" in joined or "epmd" in joined:

@@ -19,7 +19,7 @@ import grpc
 from grpc.aio import AioRpcError, Metadata
 from kodama.rpc.v1 import exchange_service_pb2 as pb
 
-from chassis import caller
+from chassis import caller, neighbours
 from chassis.exchange_service import MAX_CALLS, METHOD
 
 MAX_CALL_BYTES = 256 * 1024
@@ -69,10 +69,15 @@ class Stream:
 
 
 class Exchange:
-    """All calls of one process to one server, over one stream at a time, opened when it is needed."""
+    """All calls of one process to one server, over one stream at a time, opened when it is needed.
 
-    def __init__(self, open_stream: Callable[[Metadata], Any]) -> None:
+    Calls to a server of this very process take none.
+    """
+
+    def __init__(self, open_stream: Callable[[Metadata], Any], address: str = "") -> None:
         self._open_stream = open_stream
+        self._address = address
+        self._neighbours = neighbours.here()
         self._line: deque[Waiting] = deque()
         self._cancelled: list[tuple[Stream, int]] = []
         self._closing: list[Stream] = []
@@ -90,6 +95,12 @@ class Exchange:
         Raises AioRpcError as a call that is made alone does, NotStarted where it can be made again, NoExchange where it has to be made
         alone.
         """
+        near = self._neighbours.find(self._address)
+        if near is not None:
+            answer_here = await neighbours.ask(near, method, request, signature, deadline)
+            if answer_here.code:
+                raise _error_of(answer_here)
+            return answer_here.response
         if self._alone_until and time.monotonic() < self._alone_until:
             raise NoExchange
         if len(self._line) >= MAX_WAITING:
@@ -231,10 +242,13 @@ def _hand_over(waiting: Waiting, answer: pb.Answer) -> None:
         return
     if answer.code == 0:
         waiting.answer.set_result(answer.response)
-        return
+    else:
+        waiting.answer.set_exception(_error_of(answer))
+
+
+def _error_of(answer: pb.Answer) -> AioRpcError:
     details = Metadata(("grpc-status-details-bin", answer.status)) if answer.status else Metadata()
-    code = CODES.get(answer.code, grpc.StatusCode.UNKNOWN)
-    waiting.answer.set_exception(AioRpcError(code, Metadata(), details, answer.message))
+    return AioRpcError(CODES.get(answer.code, grpc.StatusCode.UNKNOWN), Metadata(), details, answer.message)
 
 
 def _fail(waiting: Waiting, outcome: Exception) -> None:
@@ -299,13 +313,14 @@ def _only_signature(metadata: Any) -> str:
 class ExchangeChannel:
     """A gRPC channel whose unary calls to services of this network travel in an exchange; for the rest it is the channel itself."""
 
-    def __init__(self, channel: grpc.aio.Channel, retryable: Collection[str]) -> None:
+    def __init__(self, channel: grpc.aio.Channel, retryable: Collection[str], address: str = "") -> None:
         self._channel = channel
         self._retryable = retryable
         self._exchange = Exchange(
             lambda metadata: channel.stream_stream(
                 METHOD, pb.ExchangeCallsRequest.SerializeToString, pb.ExchangeCallsResponse.FromString
-            )(metadata=metadata)
+            )(metadata=metadata),
+            address,
         )
 
     def unary_unary(

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -161,6 +162,8 @@ class ExchangeServicer:
         self._handlers = handlers
         self._max_answer_bytes = max_answer_bytes
         self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._streams: set[Stream] = set()
         self._is_closing = False
         self._verified: dict[str, caller.Verified] = {}
@@ -171,6 +174,12 @@ class ExchangeServicer:
             cast(Any, self._exchange), pb.ExchangeCallsRequest.FromString, pb.ExchangeCallsResponse.SerializeToString
         )
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(NAME, {"ExchangeCalls": exchange})])
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for what runs to end, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def close(self) -> None:
         """Ask everybody to go elsewhere; what runs is answered."""
@@ -209,6 +218,7 @@ class ExchangeServicer:
         if self._running >= MAX_RUNNING:
             raise _aborted(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many calls run at once.")
         self._running += 1
+        self._idle.clear()
         try:
             async with asyncio.timeout(seconds) as deadline:
                 context = CallContext(time.monotonic() + seconds, call.signature)
@@ -220,6 +230,8 @@ class ExchangeServicer:
             raise
         finally:
             self._running -= 1
+            if not self._running:
+                self._idle.set()
         if len(response) > self._max_answer_bytes:
             raise _aborted(grpc.StatusCode.RESOURCE_EXHAUSTED, "The answer is larger than a message may be.")
         return response

@@ -1,10 +1,13 @@
 """Logging: one JSON object (or one coloured line) per event, on standard error, without secrets."""
 
+import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import structlog
 
 from chassis.settings import Settings
@@ -30,7 +33,7 @@ def configure_logging(settings: Settings, process: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if settings.log_format == "console"
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
+        else structlog.processors.JSONRenderer(serializer=_to_json)
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -66,8 +69,23 @@ def _redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Muta
     return {key: _without_secrets(key, value) for key, value in event.items()}
 
 
+def _to_json(event: Mapping[str, Any], **_: Any) -> str:
+    try:
+        return msgspec.json.encode(event, enc_hook=repr).decode()
+    except (
+        ValueError,
+        OverflowError,
+    ):  # half a surrogate pair, a number beyond 64 bits: rarities that shall be logged all the same
+        return json.dumps(event, default=repr)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return any(word in key.lower() for word in SECRET_WORDS)
+
+
 def _without_secrets(key: object, value: Any) -> Any:
-    if any(word in str(key).lower() for word in SECRET_WORDS):
+    if _is_secret(str(key)):
         return "[redacted]"
     if isinstance(value, dict):
         return {inner: _without_secrets(inner, each) for inner, each in value.items()}

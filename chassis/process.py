@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 import uvloop
 
+from chassis import neighbours
 from chassis.database import Pool, make_pool
 from chassis.housekeeping import repeat
 from chassis.idempotency import delete_expired
@@ -41,23 +42,28 @@ async def open_server(name: str, settings: Settings, build: Build, *, address: s
             await server.stop(settings.shutdown_grace_seconds)
 
 
-def run_service(name: str, settings: Settings, build: Build) -> None:
-    """Serve until SIGTERM or SIGINT; ends the process with a sentence where it cannot start."""
-    configure_logging(settings, name)
-    try:
-        settings.service_database_url(name)
-    except ValueError as error:
-        refuse(str(error))
-    uvloop.run(_serve(name, settings, build))
+def run_services(builds: Mapping[str, Build], settings: Settings) -> None:
+    """Serve one service, or several as neighbours, until SIGTERM or SIGINT; ends the process with a sentence where it cannot start."""
+    configure_logging(settings, "+".join(builds))
+    for name in builds:
+        try:
+            settings.service_database_url(name)
+        except ValueError as error:
+            refuse(str(error))
+    uvloop.run(_serve(builds, settings))
 
 
-async def _serve(name: str, settings: Settings, build: Build) -> None:
+async def _serve(builds: Mapping[str, Build], settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    serve_metrics(settings.metrics_address(name))
-    async with open_server(name, settings, build):
+    if len(builds) > 1:
+        neighbours.share()
+    async with AsyncExitStack() as stack:
+        for name, build in builds.items():
+            serve_metrics(settings.metrics_address(name))
+            await stack.enter_async_context(open_server(name, settings, build))
+            log.info("serving", service=name, address=settings.address(name))
         settle()
-        log.info("serving", service=name, address=settings.address(name))
         await stop.wait()
-    log.info("stopped", service=name)
+    log.info("stopped", services=list(builds))

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chassis import caller, exchange_service
+from chassis import caller, exchange_service, neighbours
 from chassis.admission import MAX_DEADLINE_SECONDS, UNSIGNED, Policies, end, time_left
 from chassis.errors import InvalidField, Unavailable, from_rpc_error
 from chassis.exchange import ExchangeChannel
@@ -166,20 +166,24 @@ class Server:
             reflection.enable_server_reflection(
                 [*self._names, exchange_service.NAME, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
             )
+        self._address, self._neighbours = address, neighbours.here()
         self.port = self._server.add_insecure_port(address)
         """The port that is listened on; chosen by the system where the address ends in :0."""
 
     async def start(self) -> None:
         """Serve, and say so to health checks."""
         await self._server.start()
+        self._neighbours.move_in(self._address, self._exchange)
         for name in (*self._names, ""):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_seconds: float) -> None:
         """Turn health checks away, let running calls end for so long, then cancel them."""
         await self._health.enter_graceful_shutdown()
+        self._neighbours.move_out(self._address)
         self._exchange.close()
         await self._server.stop(grace_seconds)
+        await self._exchange.finish(grace_seconds)  # what neighbours have asked
 
 
 def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -> grpc.aio.Channel:
@@ -219,7 +223,7 @@ def open_channel(address: str, service: str, *, retryable: Sequence[str] = ()) -
             ("grpc.service_config", json.dumps(policy)),
         ),
     )
-    return cast(grpc.aio.Channel, ExchangeChannel(channel, {f"/{service}/{method}" for method in retryable}))
+    return cast(grpc.aio.Channel, ExchangeChannel(channel, {f"/{service}/{method}" for method in retryable}, address))
 
 
 async def call(

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from chassis.database import Pool
 from chassis.housekeeping import repeat, repeat_work
 from chassis.idempotency import Writes
-from chassis.process import run_service
+from chassis.process import run_services
 from chassis.rpc import Service
 from chassis.settings import Settings, load_settings, refuse
 from services.account.accounts import Accounts
@@ -36,7 +36,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     await stack.enter_async_context(repeat("attempts.forget", delete_spent_attempts, pool))
     await stack.enter_async_context(repeat("confirmations.forget", forget_confirmations, pool))
     if settings.confirm_email:
-        url, address = settings.require_mail()
+        url, address = _require_mail(settings)
         mailing = Mailing(pool, MailServer(url), Sender(settings.title, address, settings.base_url()))
         await stack.enter_async_context(repeat_work("confirmations.send", mailing.send_due, pool))
     return [
@@ -45,15 +45,16 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     ]
 
 
+def _require_mail(settings: Settings) -> tuple[str, str]:
+    try:
+        return settings.require_mail()
+    except ValueError as error:
+        refuse(str(error))
+
+
 def main() -> None:
     """Run the process."""
-    settings = load_settings()
-    if settings.confirm_email:
-        try:
-            settings.require_mail()
-        except ValueError as error:
-            refuse(str(error))
-    run_service("account", settings, build)
+    run_services({"account": build}, load_settings())
 
 
 if __name__ == "__main__":

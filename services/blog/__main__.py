@@ -10,7 +10,7 @@ from chassis.database import Pool
 from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
-from chassis.process import run_service
+from chassis.process import run_services
 from chassis.rpc import Service, open_channel
 from chassis.settings import Settings, load_settings
 from services.blog.clients import SocialGraph
@@ -44,7 +44,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
 
 def main() -> None:
     """Run the process."""
-    run_service("blog", load_settings(), build)
+    run_services({"blog": build}, load_settings())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from chassis import topology
 from chassis.logs import configure_logging
 from chassis.migrate import MigrationError
 from chassis.migrate import migrate as apply_migrations
+from chassis.process import run_services
 from chassis.settings import SERVICES, Settings, load_settings, refuse
 from services.cli.terminal import console, fail
 
@@ -27,12 +28,22 @@ def _services() -> list[str]:
 
 
 def serve(
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVED)}.", autocompletion=_services)],
+    services: Annotated[list[str], typer.Argument(help=f"Of {', '.join(SERVED)}.", autocompletion=_services)],
 ) -> None:
-    """Serve one service until SIGTERM or Ctrl-C."""
-    if service not in SERVED:
-        fail(f"there is no service {service!r}; there are {', '.join(SERVED)}")
-    importlib.import_module(f"services.{service}.__main__").main()
+    """Serve a service, or several in one process, which then call each other without a wire, until SIGTERM or Ctrl-C.
+
+    The gateway is served alone.
+    """
+    for service in services:
+        if service not in SERVED:
+            fail(f"there is no service {service!r}; there are {', '.join(SERVED)}")
+    modules = {service: importlib.import_module(f"services.{service}.__main__") for service in services}
+    if len(modules) == 1:
+        modules[services[0]].main()
+    elif "gateway" in modules:
+        fail("the gateway speaks HTTP, and is served in a process of its own")
+    else:
+        run_services({service: module.build for service, module in modules.items()}, load_settings())
 
 
 def relay(

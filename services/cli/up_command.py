@@ -16,6 +16,8 @@ from deploy.local.up import clean, run
 from services.cli.demo_command import seed_demo
 from services.cli.terminal import console
 
+TOGETHER = ("account", "social_graph", "status", "blog", "timeline")
+"""Served in one process: what every page needs. On one machine a call between processes costs more than what most are asked."""
 SERVICE_PRIORITY, WORKER_PRIORITY, GATEWAY_PRIORITY = 300, 400, 500
 
 
@@ -61,7 +63,12 @@ def app_commands(environment: Mapping[str, str]) -> Sequence[Command]:
         )
 
     return [
-        *(command(name, "serve", name, priority=SERVICE_PRIORITY, group="services") for name in SERVICES),
+        command("services", "serve", *TOGETHER, priority=SERVICE_PRIORITY, group="services"),
+        *(
+            command(name, "serve", name, priority=SERVICE_PRIORITY, group="services")
+            for name in SERVICES
+            if name not in TOGETHER
+        ),
         command("relay", "relay", priority=WORKER_PRIORITY, group="workers"),
         *(
             command(

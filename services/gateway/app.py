@@ -13,6 +13,7 @@ from chassis.settings import Settings
 from services.gateway.clients import Clients
 from services.gateway.context import make_gateway
 from services.gateway.errors import plain_error
+from services.gateway.literal_paths import LiteralPaths
 from services.gateway.middleware import ApiCors, Edge
 from services.gateway.routes import TABLE
 from services.gateway.routes.streaming import web_socket_routes
@@ -29,11 +30,13 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
         async with clients, gateway.hub:
             yield
 
+    routes = [*make_routes(TABLE, gateway), *web_socket_routes(gateway)]
     app = Starlette(
-        routes=[*make_routes(TABLE, gateway), *web_socket_routes(gateway)],
+        routes=routes,
         middleware=[
             Middleware(Edge, is_https=settings.base_url().startswith("https://")),
             Middleware(ApiCors),
+            Middleware(LiteralPaths, routes=routes),
         ],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,

@@ -42,11 +42,16 @@ async def read_values(request: Request) -> dict[str, object]:
     Raises BadRequest, TooLarge or UnsupportedMedia for what cannot be read, InvalidField for text that cannot be stored.
     """
     values = nest(_pairs(request.scope["query_string"], "query string"))
-    body = await _read_body(request)
+    body = await _read_body(request) if _has_body(request) else b""
     if body:
         values |= await _parse_body(request.headers, body)
     _check(values)
     return values
+
+
+def _has_body(request: Request) -> bool:
+    """Tell whether a request says that a body follows; without one of these headers none does (RFC 9112, 6.3)."""
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in request.scope["headers"])
 
 
 @asynccontextmanager

@@ -39,4 +39,4 @@ def home_entries(author_ids: Sequence[int], cards: status_pb2.StatusCards) -> li
         *(cards.status_ids, author_ids, cards.versions, cards.replies_counts, cards.favourites_counts),
         *(cards.are_favourited, media),
     )
-    return [HomeEntry._make(each) for each in zip(*fields, strict=True)]
+    return list(map(HomeEntry._make, zip(*fields, strict=True)))

@@ -18,7 +18,7 @@ from services.gateway import entities
 from services.gateway.clients import Clients
 from services.gateway.fragments import Fragments
 from services.gateway.home_pages import HomeEntry
-from services.gateway.rendering import Counts, Renderer
+from services.gateway.rendering import NO_MEDIA, Counts, Renderer
 
 
 class Hydration:
@@ -173,11 +173,12 @@ class Hydration:
         """
         kept = [(entry, self._fragments.find_status(entry.entry_id, entry.version)) for entry in entries]
         unknown = [entry.entry_id for entry, start in kept if start is None]
-        authors, others, media = await asyncio.gather(
-            self._author_fragments.get(entry.author_id for entry in entries),
-            self._others_on_home(viewer_id, unknown),
-            self._pictures([entry for entry, start in kept if start is not None]),
-        )
+        shows_media = any(entry.media_ids for entry in entries)
+        others: dict[int, bytes] = {}
+        media = NO_MEDIA
+        if unknown or shows_media:
+            others, media = await asyncio.gather(self._others_on_home(viewer_id, unknown), self._pictures(entries))
+        authors = await self._author_fragments.get(entry.author_id for entry in entries)
         complete = self._fragments.complete
         shown: list[bytes | None] = [
             others.get(entry.entry_id)

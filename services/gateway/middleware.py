@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,9 +29,9 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
-        self._headers = dict(SAFE_HEADERS)
+        self._headers = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
         if is_https:
-            self._headers["strict-transport-security"] = "max-age=31536000"
+            self._headers.append((b"strict-transport-security", b"max-age=31536000"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -45,7 +44,7 @@ class Edge:
             nonlocal http_status
             if message["type"] == "http.response.start":
                 http_status = message["status"]
-                self._complete(MutableHeaders(scope=message), scope["path"])
+                self._complete(message["headers"], scope["path"])
             await send(message)
 
         try:
@@ -69,11 +68,11 @@ class Edge:
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
 
-    def _complete(self, headers: MutableHeaders, path: str) -> None:
-        for name, value in self._headers.items():
-            headers.setdefault(name, value)
-        if path.startswith(API_PREFIXES):
-            headers.setdefault("cache-control", "private, no-store")
+    def _complete(self, headers: list[tuple[bytes, bytes]], path: str) -> None:
+        given = {name for name, _ in headers}
+        headers += [header for header in self._headers if header[0] not in given]
+        if path.startswith(API_PREFIXES) and b"cache-control" not in given:
+            headers.append((b"cache-control", b"private, no-store"))
 
 
 class ApiCors:
@@ -93,4 +92,6 @@ class ApiCors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         is_api = scope["type"] == "http" and scope["path"].startswith(API_PREFIXES)
-        await (self._cors if is_api else self._app)(scope, receive, send)
+        # Only browsers say where a script comes from, and only they look for an answer to it.
+        is_script = is_api and any(name == b"origin" for name, _ in scope["headers"])
+        await (self._cors if is_script else self._app)(scope, receive, send)

@@ -1,7 +1,8 @@
 """The Link header: how clients find the next page."""
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 from starlette.requests import Request
 
@@ -40,6 +41,13 @@ def window_links(base_url: str, request: Request, ids: Sequence[int], *, has_old
 
 
 def _address(base_url: str, request: Request, name: str, value: object) -> str:
-    kept = [(key, old) for key, old in request.query_params.multi_items() if key not in PAGING]
     path = request.scope["raw_path"].decode("ascii").rstrip("/")
-    return f"{base_url}{path}?{urlencode([*kept, (name, value)])}"
+    kept = _kept(request.scope["query_string"])
+    return f"{base_url}{path}?{kept}{'&' if kept else ''}{name}={quote_plus(str(value))}"
+
+
+@lru_cache(maxsize=256)
+def _kept(query: bytes) -> str:
+    """Return the parameters of a query that links keep; nearly all clients send one of a few."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return urlencode([pair for pair in pairs if pair[0] not in PAGING])

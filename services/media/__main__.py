@@ -7,7 +7,7 @@ from chassis import caller
 from chassis.database import Pool
 from chassis.housekeeping import repeat
 from chassis.idempotency import Writes
-from chassis.process import run_service
+from chassis.process import run_services
 from chassis.rpc import Service
 from chassis.settings import Settings, load_settings
 from services.media.clients import open_showing
@@ -30,7 +30,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
 
 def main() -> None:
     """Run the process."""
-    run_service("media", load_settings(), build)
+    run_services({"media": build}, load_settings())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from chassis.housekeeping import repeat
 from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
-from chassis.process import run_service
+from chassis.process import run_services
 from chassis.rpc import Service, open_channel
 from chassis.settings import Settings, load_settings
 from services.social_graph.blocking import Blocking
@@ -61,7 +61,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
 
 def main() -> None:
     """Run the process."""
-    run_service("social_graph", load_settings(), build)
+    run_services({"social_graph": build}, load_settings())
 
 
 if __name__ == "__main__":

@@ -312,7 +312,7 @@ async def count_friends(conn: Connection, account_ids: Sequence[int]) -> dict[in
     """Return how many friends each account has that has any."""
     cursor = await conn.execute(
         "SELECT account_id, friends_count FROM members WHERE account_id = ANY(%s::bigint[]) AND friends_count > 0",
-        (list(account_ids),),
+        (array_of(account_ids),),
     )
     return dict(await cursor.fetchall())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from psycopg.rows import class_row
 
 from chassis import topology
-from chassis.database import Connection
+from chassis.database import Connection, array_of
 from chassis.ids import Kind
 from chassis.paging import Page
 from services.status.domain import OPEN, NewStatus, Status, Visibility
@@ -340,22 +340,21 @@ async def count_all(conn: Connection) -> int:
 
 async def count_statuses(conn: Connection, account_ids: Sequence[int]) -> list[StatusCount]:
     """Return the count and the last id of each account that has statuses, without direct ones, which are nobody's business."""
-    async with conn.cursor(row_factory=class_row(StatusCount)) as cursor:
-        await cursor.execute(
-            """
-            SELECT counted.account_id, counted.statuses, counted.last_id
-            FROM unnest(%(account_ids)s::bigint[]) AS asked(account_id) CROSS JOIN LATERAL (
-                SELECT asked.account_id,
-                    -- Both counts are made of index entries alone.
-                    (SELECT count(*) FROM statuses WHERE account_id = asked.account_id)
-                    - (SELECT count(*) FROM statuses WHERE account_id = asked.account_id AND visibility = 4) AS statuses,
-                    (
-                        SELECT id FROM statuses WHERE account_id = asked.account_id AND visibility <> 4
-                        ORDER BY id DESC LIMIT 1
-                    ) AS last_id
-            ) AS counted
-            WHERE counted.last_id IS NOT NULL
-            """,
-            {"account_ids": sorted(set(account_ids))},
-        )
-        return await cursor.fetchall()
+    cursor = await conn.execute(
+        """
+        SELECT counted.account_id, counted.statuses, counted.last_id
+        FROM unnest(%(account_ids)s::bigint[]) AS asked(account_id) CROSS JOIN LATERAL (
+            SELECT asked.account_id,
+                -- Both counts are made of index entries alone.
+                (SELECT count(*) FROM statuses WHERE account_id = asked.account_id)
+                - (SELECT count(*) FROM statuses WHERE account_id = asked.account_id AND visibility = 4) AS statuses,
+                (
+                    SELECT id FROM statuses WHERE account_id = asked.account_id AND visibility <> 4
+                    ORDER BY id DESC LIMIT 1
+                ) AS last_id
+        ) AS counted
+        WHERE counted.last_id IS NOT NULL
+        """,
+        {"account_ids": array_of(set(account_ids))},
+    )
+    return [StatusCount(*row) for row in await cursor.fetchall()]

@@ -9,7 +9,7 @@ from chassis.housekeeping import repeat
 from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
-from chassis.process import run_service
+from chassis.process import run_services
 from chassis.rpc import Service
 from chassis.settings import Settings, load_settings
 from services.timeline.activation import Activation
@@ -54,7 +54,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
 
 def main() -> None:
     """Run the process."""
-    run_service("timeline", load_settings(), build)
+    run_services({"timeline": build}, load_settings())
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def _cards(cards: status_pb2.StatusCards) -> list[Card]:
     if cards.media_ids:
         media = [tuple(part) for _, part in split(cards.status_ids, cards.media_counts, cards.media_ids)]
     fields = (cards.versions, cards.replies_counts, cards.favourites_counts, cards.are_favourited, media)
-    return [Card(*each) for each in zip(*fields, strict=True)]
+    return list(map(Card._make, zip(*fields, strict=True)))
 
 
 def _own_entries(

@@ -8,7 +8,7 @@ import numpy as np
 import psycopg
 from psycopg.rows import class_row
 
-from chassis.database import Connection
+from chassis.database import Connection, array_of
 from chassis.ids import TIME_SHIFT
 from chassis.paging import Page
 from services.timeline.domain import NEVER_PUSHED, Entry, Home
@@ -74,16 +74,16 @@ async def read_homes(
     cursor = await conn.execute(
         oldest if questions[0][1].upwards else newest,
         {
-            "account_ids": [account_id for account_id, _ in questions],
-            "below": [page.below for _, page in questions],
-            "above": [page.above for _, page in questions],
-            "limit": [page.limit for _, page in questions],
+            "account_ids": array_of(account_id for account_id, _ in questions),
+            "below": array_of(page.below for _, page in questions),
+            "above": array_of(page.above for _, page in questions),
+            "limit": array_of(page.limit for _, page in questions),
             "dormant_days": dormant_days,
         },
     )
     answers: list[tuple[Home | None, list[Entry]]] = [(None, []) for _ in questions]
     for number, pushed_from, is_stale, is_dormant, pulled, entry_ids, author_ids in await cursor.fetchall():
-        entries = [Entry(*pair) for pair in zip(entry_ids or (), author_ids or (), strict=True)]
+        entries = list(map(Entry, entry_ids or (), author_ids or ()))
         answers[number - 1] = (Home(pushed_from, is_stale, is_dormant, tuple(pulled)), entries)
     return answers
 
