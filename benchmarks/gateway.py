@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.figures import Figure, latency_of
+from benchmarks.home_query import check_same, full_home_script
 from benchmarks.http_load import HttpJob, HttpRequest, HttpResult, load
 from benchmarks.network import Bench, bench_network, further_gateway
 from benchmarks.pgbench import PgbenchResult, run_pgbench
@@ -24,6 +25,8 @@ LEVELS = (1, 8, 48)
 MAX_REQUESTS = 1_000_000
 PREPARE_SECONDS = 120
 WARMING_SECONDS = 2
+CHECKED_PAGES = 20
+FULL = "all that the page shows, in one query"
 POSTS_BEFORE = 3
 """Of each member, so that pages are full."""
 
@@ -100,27 +103,33 @@ class Gateway:
             "ANALYZE bench.members, timeline.entries, status.statuses, account.accounts, social_graph.friendships",
         ):
             self._bench.execute(statement)
+        check_same(self._bench, self._members[:CHECKED_PAGES])
 
     def measure(self, connections: int) -> Iterator[Measured]:
         """Measure everything at so many connections, each beside pgbench with as many clients."""
-        page = self._pgbench(HOME_SCRIPT.format(members=len(self._members)), connections)
+        bare = self._pgbench(HOME_SCRIPT.format(members=len(self._members)), connections)
+        page = self._pgbench(full_home_script(len(self._members)), connections)
         with further_gateway(self._bench) as address, self._used() as used:
             result = self._load(self._reads, connections, PREPARE_SECONDS, most=len(self._reads), address=address)
-        yield self._figure("home, cold", result, used, "the page in one query", page, connections)
-        for name, requests, what, baseline in (
-            ("home, warm", self._reads, "the page in one query", page),
-            ("profile", self._profiles, "its query", self._pgbench(self._profile_script(), connections)),
-        ):
-            self._load(requests, connections, WARMING_SECONDS)
-            with self._used() as used:
-                result = self._load(requests, connections, self._plan.seconds)
-            yield self._figure(name, result, used, what, baseline, connections)
+        yield self._figure("home, cold", result, used, FULL, page, connections)
+        result, used = self._warm(self._reads, connections)
+        yield self._figure("home, warm", result, used, FULL, page, connections)
+        yield self._figure("home, warm", result, used, "entries, statuses and accounts joined", bare, connections)
+        result, used = self._warm(self._profiles, connections)
+        profile = self._pgbench(self._profile_script(), connections)
+        yield self._figure("profile", result, used, "its query", profile, connections)
         with self._used() as used:
             result = self._load(self._posts, connections, self._plan.seconds)
         wait_until_delivered(self._bench)
         yield self._figure(
             "post", result, used, "the INSERT with its ledger row", self._insert(connections), connections
         )
+
+    def _warm(self, requests: list[HttpRequest], connections: int) -> tuple[HttpResult, dict[str, Usage]]:
+        self._load(requests, connections, WARMING_SECONDS)
+        with self._used() as used:
+            result = self._load(requests, connections, self._plan.seconds)
+        return result, used
 
     def _profile_script(self) -> str:
         return PROFILE_SCRIPT.format(members=len(self._members))
