@@ -208,7 +208,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     show_figures(
         f"{plan.members:,} members, {plan.friends} friends, {plan.seconds} s each", [one.figure for one in found]
     )
-    for one in found:
+    for one in {one.figure.name: one for one in found}.values():
         parts = sorted(one.cpu_ms_per_request.items(), key=lambda part: -part[1])
         console.print(
             f"{one.figure.name}: {sum(one.cpu_ms_per_request.values()):.2f} ms of CPU per request ("

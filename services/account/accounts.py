@@ -80,6 +80,13 @@ class Accounts:
         async with connection(self._pool) as conn:
             return await store.list_settings(conn, account_ids)
 
+    async def shown_media(self, media_ids: Sequence[int]) -> list[int]:
+        """Return which of these pictures a member shows as avatar or header, in no order."""
+        if not media_ids:
+            return []
+        async with connection(self._pool) as conn:
+            return await store.list_shown_media(conn, media_ids)
+
     async def change(self, write: Write, account_id: int, change: AccountChange) -> tuple[Account, AccountSettings]:
         """Change an account and its settings and return both. Raises NotFound, or InvalidField, which names the field."""
         conn = await write.begin()

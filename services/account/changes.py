@@ -10,6 +10,7 @@ from services.account.domain import Account, AccountSettings, check_profile
 DEFAULT_VISIBILITIES = frozenset({1, 2, 3})
 """Public, unlisted and friends, by their numbers in kodama.status.v1.Visibility: what a member can have statuses be by default."""
 
+_PICTURE = re.compile(r"[1-9][0-9]{0,18}/[0-9a-f]{32}\.(jpg|webp)", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", re.ASCII)
 
 
@@ -22,6 +23,8 @@ class AccountChange:
     is_bot: bool | None = None
     is_discoverable: bool | None = None
     hides_friends: bool | None = None
+    avatar: str | None = None
+    header: str | None = None
     default_visibility: int | None = None
     default_sensitive: bool | None = None
     default_language: str | None = None
@@ -47,6 +50,8 @@ def change_account(
         is_bot=_changed(change.is_bot, account.is_bot),
         is_discoverable=_changed(change.is_discoverable, account.is_discoverable),
         hides_friends=_changed(change.hides_friends, account.hides_friends),
+        avatar=_picture("avatar", _changed(change.avatar, account.avatar)),
+        header=_picture("header", _changed(change.header, account.header)),
     )
     if changed != account:
         changed = replace(changed, version=account.version + 1)
@@ -71,6 +76,12 @@ def _visibility(visibility: int) -> int:
             "default_visibility", "Statuses are public, unlisted or for friends unless they say otherwise."
         )
     return visibility
+
+
+def _picture(field: str, name: str) -> str:
+    if name and not _PICTURE.fullmatch(name):
+        raise InvalidField(field, "A picture is named MEDIA_ID/TOKEN.EXTENSION.")
+    return name
 
 
 def _language(language: str) -> str:

@@ -152,7 +152,7 @@ async def lock_token(conn: Connection, token_hash: bytes) -> Account | None:
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
             "SELECT a.id, a.handle, a.display_name, a.note, a.locale, a.created_at, a.version, a.is_bot, a.is_discoverable,"
-            " a.hides_friends FROM email_confirmations AS c JOIN accounts AS a ON a.id = c.account_id"
+            " a.hides_friends, a.avatar, a.header FROM email_confirmations AS c JOIN accounts AS a ON a.id = c.account_id"
             " WHERE c.token_hash = %s AND c.issued_at > now() - make_interval(secs => %s)",
             (token_hash, LINK_SECONDS),
         )

@@ -81,6 +81,10 @@ class Account:
     is_discoverable: bool
     hides_friends: bool
     """Nobody else may read the list of the member's friends."""
+    avatar: str = ""
+    """The picture that the member is shown with, MEDIA_ID/TOKEN.EXTENSION; empty for none."""
+    header: str = ""
+    """The wide one above the profile, as well."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,9 @@ CREATE TABLE accounts (
     default_language text DEFAULT ''::text NOT NULL,
     hides_friends boolean DEFAULT false NOT NULL,
     confirmed_at timestamp with time zone DEFAULT now(),
+    avatar text DEFAULT ''::text NOT NULL,
+    header text DEFAULT ''::text NOT NULL,
+    CONSTRAINT accounts_avatar_check CHECK ((avatar ~ '^([1-9][0-9]{0,18}/[0-9a-f]{32}\.(jpg|webp))?$'::text)),
     CONSTRAINT accounts_check CHECK (((email IS NULL) = (email_key IS NULL))),
     CONSTRAINT accounts_check1 CHECK (((confirmed_at IS NOT NULL) OR (email IS NOT NULL))),
     CONSTRAINT accounts_default_language_check CHECK ((default_language ~ '^([a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3})?$'::text)),
@@ -42,6 +45,7 @@ CREATE TABLE accounts (
     CONSTRAINT accounts_email_check CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
     CONSTRAINT accounts_email_key_check CHECK ((char_length(email_key) <= 1000)),
     CONSTRAINT accounts_handle_check CHECK ((handle ~ '^[a-z0-9_]{1,30}$'::text)),
+    CONSTRAINT accounts_header_check CHECK ((header ~ '^([1-9][0-9]{0,18}/[0-9a-f]{32}\.(jpg|webp))?$'::text)),
     CONSTRAINT accounts_locale_check CHECK ((locale = ANY (ARRAY['ja'::text, 'en'::text]))),
     CONSTRAINT accounts_note_check CHECK ((char_length(note) <= 500)),
     CONSTRAINT accounts_password_hash_check CHECK ((password_hash ~~ '$argon2id$%'::text))
@@ -192,7 +196,11 @@ ALTER TABLE ONLY tokens
 ALTER TABLE ONLY tokens
     ADD CONSTRAINT tokens_token_hash_key UNIQUE (token_hash);
 
+CREATE INDEX accounts_by_avatar ON accounts USING btree (split_part(avatar, '/'::text, 1)) WHERE (avatar <> ''::text);
+
 CREATE UNIQUE INDEX accounts_by_email_key ON accounts USING btree (email_key) WHERE (email_key IS NOT NULL);
+
+CREATE INDEX accounts_by_header ON accounts USING btree (split_part(header, '/'::text, 1)) WHERE (header <> ''::text);
 
 CREATE INDEX accounts_unconfirmed ON accounts USING btree (created_at) WHERE (confirmed_at IS NULL);
 

@@ -139,6 +139,13 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         account, settings = await self._accounts.change(write, request.account_id, _change(request))
         return account_pb.UpdateAccountResponse(account=_account(account), settings=_settings(settings))
 
+    async def FilterShownMedia(
+        self, request: account_pb.FilterShownMediaRequest, context: Context
+    ) -> account_pb.FilterShownMediaResponse:
+        """Return which pictures a member shows."""
+        require_batch("media_ids", request.media_ids, MAX_BATCH)
+        return account_pb.FilterShownMediaResponse(media_ids=await self._accounts.shown_media(request.media_ids))
+
     async def BatchGetAccountSettings(
         self, request: account_pb.BatchGetAccountSettingsRequest, context: Context
     ) -> account_pb.BatchGetAccountSettingsResponse:
@@ -259,6 +266,8 @@ def _account(account: Account) -> account_pb2.Account:
         is_bot=account.is_bot,
         is_discoverable=account.is_discoverable,
         hides_friends=account.hides_friends,
+        avatar=account.avatar,
+        header=account.header,
     )
 
 
@@ -329,6 +338,7 @@ def account_service(servicer: AccountServicer) -> Service:
             "SearchAccounts": frozenset({caller.GATEWAY}),
             "UpdateAccount": frozenset({caller.GATEWAY}),
             "BatchGetAccountSettings": frozenset({caller.GATEWAY}),
+            "FilterShownMedia": frozenset({caller.MEDIA, caller.WORKER}),
         },
         methods=method_names(account_pb.DESCRIPTOR.services_by_name["AccountService"]),
     )

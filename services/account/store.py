@@ -31,12 +31,14 @@ async def insert_account(
                 VALUES (%(handle)s, %(display_name)s, %(note)s, %(locale)s, %(email)s, %(email_key)s, %(password_hash)s,
                         CASE WHEN %(is_confirmed)s THEN now() END)
                 ON CONFLICT DO NOTHING
-                RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
+                RETURNING id, handle, display_name, note, locale, created_at, version,
+                    is_bot, is_discoverable, hides_friends, avatar, header
             ),
             filed AS (
                 INSERT INTO search_keys (key, account_id) SELECT key, made.id FROM made, unnest(%(keys)s::text[]) AS key
             )
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends FROM made
+            SELECT id, handle, display_name, note, locale, created_at, version,
+                is_bot, is_discoverable, hides_friends, avatar, header FROM made
             """,
             {
                 "handle": profile.handle,
@@ -83,20 +85,23 @@ async def import_accounts(conn: Connection, profiles: Sequence[NewProfile]) -> l
             INSERT INTO accounts (handle, display_name, note, locale)
             SELECT DISTINCT ON (handle) handle, display_name, note, locale FROM asked ORDER BY handle, place
             ON CONFLICT (handle) DO NOTHING
-            RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
+            RETURNING id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header
         ),
         filed AS (
             INSERT INTO search_keys (key, account_id)
             SELECT key, made.id FROM made JOIN unnest(%(key_handles)s::text[], %(keys)s::text[]) AS k(handle, key) USING (handle)
         ),
         found AS (
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, true AS is_new
+            SELECT id, handle, display_name, note, locale, created_at, version,
+                is_bot, is_discoverable, hides_friends, avatar, header, true AS is_new
             FROM made
             UNION ALL
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, false
+            SELECT id, handle, display_name, note, locale, created_at, version,
+                is_bot, is_discoverable, hides_friends, avatar, header, false
             FROM accounts WHERE handle = ANY(%(handles)s)
         )
-        SELECT f.id, f.handle, f.display_name, f.note, f.locale, f.created_at, f.version, f.is_bot, f.is_discoverable, f.hides_friends,
+        SELECT f.id, f.handle, f.display_name, f.note, f.locale, f.created_at, f.version,
+            f.is_bot, f.is_discoverable, f.hides_friends, f.avatar, f.header,
                f.is_new
         FROM asked JOIN found AS f USING (handle) ORDER BY asked.place
         """,
@@ -125,7 +130,7 @@ async def list_accounts(conn: Connection, account_ids: Sequence[int]) -> list[Ac
     """Return those that exist and are confirmed, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header"
             " FROM accounts WHERE id = ANY(%s) AND confirmed_at IS NOT NULL",
             (list(account_ids),),
         )
@@ -147,7 +152,7 @@ async def find_accounts(conn: Connection, handles: Sequence[str]) -> list[Accoun
     """Return those that exist and are confirmed, in no order."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header"
             " FROM accounts WHERE handle = ANY(%s) AND confirmed_at IS NOT NULL",
             (list(handles),),
         )
@@ -158,7 +163,8 @@ async def page_accounts(conn: Connection, after_id: int, limit: int) -> list[Acc
     """Return accounts by ascending id."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends FROM accounts"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header"
+            " FROM accounts"
             " WHERE id > %s ORDER BY id LIMIT %s",
             (after_id, limit),
         )
@@ -186,7 +192,7 @@ async def search_accounts(
                 SELECT id, '' FROM accounts WHERE handle = %(handle)s AND confirmed_at IS NOT NULL
             ),
             placed AS (SELECT account_id, min(key) AS key FROM found GROUP BY account_id)
-            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends
+            SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header
             FROM placed JOIN accounts ON id = account_id
             ORDER BY key, id LIMIT %(limit)s OFFSET %(offset)s
             """,
@@ -200,6 +206,17 @@ async def search_accounts(
             },
         )
         return await cursor.fetchall()
+
+
+async def list_shown_media(conn: Connection, media_ids: Sequence[int]) -> list[int]:
+    """Return which of these pictures a member shows as avatar or header."""
+    cursor = await conn.execute(
+        "SELECT split_part(avatar, '/', 1)::bigint FROM accounts WHERE avatar <> '' AND split_part(avatar, '/', 1) = ANY(%(ids)s)"
+        " UNION"
+        " SELECT split_part(header, '/', 1)::bigint FROM accounts WHERE header <> '' AND split_part(header, '/', 1) = ANY(%(ids)s)",
+        {"ids": [str(media_id) for media_id in media_ids]},
+    )
+    return [media_id for (media_id,) in await cursor.fetchall()]
 
 
 async def list_settings(conn: Connection, account_ids: Sequence[int]) -> list[AccountSettings]:
@@ -217,7 +234,7 @@ async def lock_account(conn: Connection, account_id: int) -> Account | None:
     """Return an account that nobody else changes until the transaction ends."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:
         await cursor.execute(
-            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends"
+            "SELECT id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header"
             " FROM accounts WHERE id = %s FOR NO KEY UPDATE",
             (account_id,),
         )
@@ -232,6 +249,7 @@ async def update_account(conn: Connection, account: Account, settings: AccountSe
         WITH updated AS (
             UPDATE accounts SET display_name = %(display_name)s, note = %(note)s, version = %(version)s,
                 is_bot = %(is_bot)s, is_discoverable = %(is_discoverable)s, hides_friends = %(hides_friends)s,
+                avatar = %(avatar)s, header = %(header)s,
                 default_visibility = %(default_visibility)s,
                 default_sensitive = %(default_sensitive)s, default_language = %(default_language)s
             WHERE id = %(id)s
@@ -250,6 +268,8 @@ async def update_account(conn: Connection, account: Account, settings: AccountSe
             "is_bot": account.is_bot,
             "is_discoverable": account.is_discoverable,
             "hides_friends": account.hides_friends,
+            "avatar": account.avatar,
+            "header": account.header,
             "default_visibility": settings.default_visibility,
             "default_sensitive": settings.default_sensitive,
             "default_language": settings.default_language,

@@ -13,8 +13,8 @@ from chassis.settings import Settings
 from services.gateway.clients import Clients
 from services.gateway.context import make_gateway
 from services.gateway.errors import plain_error
-from services.gateway.literal_paths import LiteralPaths
 from services.gateway.middleware import ApiCors, Edge
+from services.gateway.paths import Paths
 from services.gateway.routes import TABLE
 from services.gateway.routes.streaming import web_socket_routes
 from services.gateway.routing import make_routes
@@ -30,13 +30,13 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
         async with clients, gateway.hub:
             yield
 
-    routes = [*make_routes(TABLE, gateway), *web_socket_routes(gateway)]
+    routes = make_routes(TABLE, gateway)
     app = Starlette(
-        routes=routes,
+        routes=[*routes, *web_socket_routes(gateway)],
         middleware=[
             Middleware(Edge, is_https=settings.base_url().startswith("https://")),
             Middleware(ApiCors),
-            Middleware(LiteralPaths, routes=routes),
+            Middleware(Paths, routes=routes),
         ],
         exception_handlers={HTTPException: _no_route},
         lifespan=lifespan,

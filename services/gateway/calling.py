@@ -1,6 +1,8 @@
 """How the gateway calls a service: reads, and writes with the client's Idempotency-Key."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -18,6 +20,17 @@ Answer = TypeVar("Answer", bound=Message)
 
 idempotency_key: ContextVar[str] = ContextVar("idempotency_key", default="")
 """The Idempotency-Key of the request that is being answered. Every write carries it, without any route having to think of it."""
+
+
+@contextmanager
+def part_of_write(name: str) -> Iterator[None]:
+    """Let the writes of a block be a part of what the request's key stands for: several of one kind do not take each other for the same."""
+    key = idempotency_key.get()
+    before = idempotency_key.set(hashlib.sha256(f"{key}/{name}".encode()).hexdigest() if key else "")
+    try:
+        yield
+    finally:
+        idempotency_key.reset(before)
 
 
 class Calling:

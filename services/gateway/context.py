@@ -1,6 +1,7 @@
 """What handlers work with: the gateway's parts, and one call of a route."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Generic
 
 from starlette.datastructures import UploadFile
@@ -60,8 +61,8 @@ class Call(Generic[Params]):
     caller: Caller
     params: Params
     request: Request
-    file: UploadFile | None = None
-    """What was uploaded, where the route takes a file."""
+    files: Mapping[str, UploadFile] = field(default_factory=dict)
+    """What was uploaded, by name, where the route takes files."""
 
     @property
     def viewer_id(self) -> int:

@@ -14,7 +14,7 @@ import msgspec
 from services.gateway.auth import Open
 from services.gateway.errors import ErrorBody
 from services.gateway.parameters import NoParameters
-from services.gateway.routing import FILE, MAX_IDEMPOTENCY_KEY, Route
+from services.gateway.routing import MAX_IDEMPOTENCY_KEY, Route
 from services.gateway.schemas import REF, Schema, components, example_of, input_fields, required_fields, schema_of
 from services.gateway.scopes import SCOPES
 
@@ -154,7 +154,7 @@ def _operation(route: Route, schemas: Mapping[str, Schema]) -> Schema:
     }
     if has_body:
         operation["requestBody"] = (
-            _upload_body(route.params) if route.takes_file else _request_body(route.params, schemas)
+            _upload_body(route, schemas) if route.takes_files else _request_body(route.params, schemas)
         )
     operation["responses"] = _responses(route, schemas)
     return operation
@@ -237,13 +237,19 @@ def _request_body(params: type[msgspec.Struct], schemas: Mapping[str, Schema]) -
     }
 
 
-def _upload_body(params: type[msgspec.Struct]) -> Schema:
-    file: Schema = {"type": "string", "format": "binary", "description": "The file; a part with a file name."}
-    fields = {FILE: file, **input_fields(params, in_query=False)}
-    schema: Schema = {"type": "object", "properties": fields, "required": [FILE, *required_fields(params)]}
+def _upload_body(route: Route, schemas: Mapping[str, Schema]) -> Schema:
+    params = route.params
+    file: Schema = {"type": "string", "format": "binary", "description": "A file; a part with a file name."}
+    fields = {**dict.fromkeys(route.takes_files, file), **input_fields(params, in_query=False)}
+    required = [*(route.takes_files if route.needs_file else ()), *required_fields(params)]
+    schema: Schema = {"type": "object", "properties": fields, "required": required}
     if params.__doc__:
         schema["description"] = " ".join(params.__doc__.split())
-    return {"required": True, "content": {"multipart/form-data": {"schema": _form_schema(schema)}}}
+    with_files: Schema = {"multipart/form-data": {"schema": _form_schema(schema)}}
+    if route.needs_file:
+        return {"required": True, "content": with_files}
+    without = _request_body(params, schemas)
+    return {**without, "content": {**without["content"], **with_files}}
 
 
 def _form_schema(schema: Schema) -> Schema:

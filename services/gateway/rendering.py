@@ -85,7 +85,8 @@ class Renderer:
     def account(self, account: account_pb2.Account, counts: Counts) -> entities.Account:
         """Return a member as everybody may see them."""
         url = self._profile_url(account.handle)
-        avatar, header = (f"{self._base}/{what}/{account.id}.svg" for what in ("avatars", "headers"))
+        avatar = self._portrait(account.avatar, "preview") or f"{self._base}/avatars/{account.id}.svg"
+        header = self._portrait(account.header, "original") or f"{self._base}/headers/{account.id}.svg"
         return entities.Account(
             id=str(account.id),
             username=account.handle,
@@ -107,6 +108,11 @@ class Renderer:
             statuses_count=counts.statuses,
             last_status_at=iso_date(counts.last_status_at_ms) if counts.last_status_at_ms else None,
         )
+
+    def _portrait(self, name: str, rendition: str) -> str:
+        """Return the address of a picture that a member shows; empty for none."""
+        media_id, _, file = name.partition("/")
+        return f"{self._base}/media/{media_id}/{rendition}-{file}" if file else ""
 
     def credential_account(
         self,

@@ -32,8 +32,6 @@ UPLOAD_SECONDS = 150
 """A file of 8 MiB arrives in a minute over 1 Mbit/s, and is then worked on."""
 MAX_UPLOADS = 32
 """So many files may arrive at once at a route; each takes up to 8 MiB of memory."""
-FILE = "file"
-"""The name that clients give to what they upload."""
 
 # Any, because each handler has a struct of its own, which the route names again as `params`.
 Handler = Callable[[Call[Any]], Awaitable[Response]]
@@ -73,8 +71,10 @@ class Route:
     media_type: str = "text/html"
     """What is answered where `response` is None; empty for nothing."""
 
-    takes_file: bool = False
-    """A file can be uploaded to it: it takes larger multipart bodies, for longer."""
+    takes_files: tuple[str, ...] = ()
+    """Names of files that can be uploaded to it: it takes larger multipart bodies, for longer."""
+    needs_file: bool = True
+    """Without a file it does nothing."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Open) and self.policy not in SCOPES:
@@ -166,7 +166,7 @@ class Endpoint:
 
     async def _respond(self, request: Request, standing: Standing) -> Response:
         try:
-            async with asyncio.timeout(UPLOAD_SECONDS if self._route.takes_file else DEADLINE_SECONDS):
+            async with asyncio.timeout(UPLOAD_SECONDS if self._route.takes_files else DEADLINE_SECONDS):
                 return await self._answer(request, standing)
         except KodamaError as error:
             return self._fail(error, request)
@@ -204,18 +204,19 @@ class Endpoint:
             if len(key) > MAX_IDEMPOTENCY_KEY:
                 raise InvalidField("request_id", f"Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY} characters.")
             idempotency_key.set(key)  # a request is answered in a task of its own
-        if self._route.takes_file:
-            return await self._take_file(caller, request)
+        if self._route.takes_files:
+            return await self._take_files(caller, request)
         params = self._reader.read(await bodies.read_values(request))
         return await self._route.handler(Call(self._gateway, caller, params, request))
 
-    async def _take_file(self, caller: Caller, request: Request) -> Response:
+    async def _take_files(self, caller: Caller, request: Request) -> Response:
         if self._uploads >= MAX_UPLOADS:
             raise Unavailable("Too many files are uploaded at the moment; please try again soon.")
         self._uploads += 1
         try:
             async with bodies.read_upload(request) as (values, files):
-                call = Call(self._gateway, caller, self._reader.read(values), request, files.get(FILE))
+                wanted = {name: files[name] for name in self._route.takes_files if name in files}
+                call = Call(self._gateway, caller, self._reader.read(values), request, wanted)
                 return await self._route.handler(call)
         finally:
             self._uploads -= 1

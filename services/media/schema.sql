@@ -62,6 +62,7 @@ CREATE TABLE media (
     preview bytea NOT NULL,
     is_attached boolean DEFAULT false NOT NULL,
     discarded_at timestamp with time zone,
+    shown_at timestamp with time zone,
     CONSTRAINT media_blurhash_check CHECK ((octet_length(blurhash) <= 30)),
     CONSTRAINT media_check CHECK ((num_nulls(focus_x, focus_y) = ANY (ARRAY[0, 2]))),
     CONSTRAINT media_description_check CHECK (((char_length(description) <= 1500) AND (octet_length(description) <= 6000))),

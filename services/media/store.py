@@ -140,15 +140,21 @@ async def list_own(conn: Connection, pairs: Sequence[tuple[int, int]]) -> list[i
     return [media_id for (media_id,) in await cursor.fetchall()]
 
 
+async def note_shown(conn: Connection, media_ids: Sequence[int]) -> None:
+    """Note that profiles show pictures now, and show those again that were discarded."""
+    await conn.execute("UPDATE media SET shown_at = now(), discarded_at = NULL WHERE id = ANY(%s)", (list(media_ids),))
+
+
 async def delete_media(conn: Connection, media_ids: Sequence[int]) -> None:
     """Delete discarded pictures for good."""
     await conn.execute("DELETE FROM media WHERE id = ANY(%s) AND discarded_at IS NOT NULL", (list(media_ids),))
 
 
 async def list_loose(conn: Connection, limit: int) -> list[int]:
-    """Return some pictures older than a day that are not known to be shown, oldest first."""
+    """Return some pictures older than a day that are not known to be shown, on a profile since a day, oldest first."""
     cursor = await conn.execute(
         "SELECT id FROM media WHERE NOT is_attached AND discarded_at IS NULL"
+        " AND (shown_at IS NULL OR shown_at < now() - interval '1 day')"
         " AND id < (extract(epoch FROM now() - interval '1 day') * 1000)::bigint << 16 ORDER BY id LIMIT %s",
         (limit,),
     )

@@ -15,7 +15,7 @@ from services.gateway.openapi import documented_path, make_document, operation_i
 from services.gateway.parameters import NoParameters
 from services.gateway.routes import TABLE
 from services.gateway.routes.documentation import group_operations
-from services.gateway.routing import FILE, Route
+from services.gateway.routing import Route
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_parameter_of_every_route_is_in_it(document: dict[str, Any]) -> No
         named = {parameter["name"].removesuffix("[]") for parameter in operation["parameters"]}
         for content in operation.get("requestBody", {}).get("content", {}).values():
             body = {name.removesuffix("[]") for name in content["schema"]["properties"]}
-            assert body - ({FILE} if route.takes_file else set()) == {
+            assert body - set(route.takes_files) == {
                 field.encode_name for field in msgspec.structs.fields(route.params)
             }
         if "requestBody" not in operation:

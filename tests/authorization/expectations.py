@@ -104,6 +104,8 @@ ROWS: Mapping[str, Row] = {
     "POST /api/v1/accounts": MISSING_FIELDS,
     "GET /api/v1/accounts/verify_credentials": OWN,
     "PATCH /api/v1/accounts/update_credentials": OWN,
+    "DELETE /api/v1/profile/avatar": OWN,
+    "DELETE /api/v1/profile/header": OWN,
     "GET /api/v1/preferences": OWN,
     "GET /api/v1/markers": OWN,
     "POST /api/v1/markers": OWN,

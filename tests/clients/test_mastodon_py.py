@@ -271,6 +271,23 @@ async def test_what_is_empty(stage: Stage, hana: Mastodon) -> None:
     await stage.run(session)
 
 
+async def test_avatars_and_headers(stage: Stage, hana: Mastodon, ken: Mastodon) -> None:
+    def session() -> None:
+        drawn = hana.me()
+        changed = hana.account_update_credentials(
+            avatar=BytesIO(photo()), avatar_mime_type="image/jpeg", header=photo(), header_mime_type="image/jpeg"
+        )
+        seen = ken.account(changed.id)
+        assert (seen.avatar, seen.header_static) == (changed.avatar, changed.header)
+        assert "/media/" in seen.avatar
+        assert "/media/" in seen.header
+        hana.account_delete_avatar()
+        hana.account_delete_header()
+        assert (ken.account(changed.id).avatar, ken.account(changed.id).header) == (drawn.avatar, drawn.header)
+
+    await stage.run(session)
+
+
 async def test_pictures(stage: Stage, hana: Mastodon, ken: Mastodon) -> None:
     def session() -> None:
         media = hana.media_post(

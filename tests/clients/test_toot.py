@@ -250,6 +250,16 @@ async def test_changing_oneself(toot: Toot) -> None:
     await toot("update-account", "--display-name", "Hana", "--privacy", "public")
 
 
+async def test_avatars_and_headers(toot: Toot, tmp_path: Path) -> None:
+    avatar, header = tmp_path / "avatar.png", tmp_path / "header.jpg"
+    avatar.write_bytes(encode(picture(), "PNG"))
+    header.write_bytes(photo())
+    await toot("update-account", "--avatar", str(avatar), "--header", str(header))
+    changed = await toot.read("whoami")
+    assert "/media/" in changed["avatar"]
+    assert "/media/" in changed["header"]
+
+
 async def test_pictures(toot: Toot, tmp_path: Path) -> None:
     one, two = tmp_path / "cat.png", tmp_path / "photo.jpg"
     one.write_bytes(encode(picture(), "PNG"))

@@ -17,6 +17,7 @@ from services.gateway.limiting import MEDIA
 from services.gateway.parameters import NoParameters
 from services.gateway.routing import Route, json_response
 
+FILE = "file"
 PIECE_BYTES = 256 * 1024
 MEDIA_TYPES = {"jpg": "image/jpeg", "webp": "image/webp"}
 
@@ -50,13 +51,13 @@ class MediaChange(msgspec.Struct, frozen=True, kw_only=True):
 async def post_media(call: Call[NewMedia]) -> Response:
     """Upload a picture. It is made anew from its pixels at once, without anything else that the file says, such as where it was taken."""
     params, gateway = call.params, call.gateway
-    if call.file is None:
+    if FILE not in call.files:
         raise InvalidField("file", "file is missing: a multipart part with a file name.")
     media = await gateway.clients.upload_media(
         account_id=call.caller.account_id,
         description=params.description,
         focus=parse_focus(params.focus),
-        content=_pieces(call.file),
+        content=pieces_of(call.files[FILE]),
     )
     return json_response(gateway.renderer.media(media))
 
@@ -112,7 +113,8 @@ def parse_focus(text: str) -> media_pb2.Focus | None:
     return media_pb2.Focus(x=float(match[1]), y=float(match[2]))
 
 
-async def _pieces(file: UploadFile) -> AsyncIterator[bytes]:
+async def pieces_of(file: UploadFile) -> AsyncIterator[bytes]:
+    """Yield an uploaded file."""
     while piece := await file.read(PIECE_BYTES):
         yield piece
 
@@ -124,7 +126,7 @@ def _upload(path: str) -> Route:
         handler=post_media,
         policy="write:media",
         params=NewMedia,
-        takes_file=True,
+        takes_files=(FILE,),
         limits=(MEDIA,),
         response=entities.MediaAttachment,
         fields={"content": "file"},

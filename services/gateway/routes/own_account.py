@@ -7,19 +7,23 @@ import msgspec
 from kodama.account.v1 import account_pb2
 from kodama.account.v1.account_service_pb2 import UpdateAccountRequest
 from kodama.status.v1 import status_pb2
+from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from chassis.errors import InvalidField, NotFound, PermissionDenied
 from services.gateway.auth import Open
+from services.gateway.calling import part_of_write
 from services.gateway.context import Call
 from services.gateway.entities import CredentialAccount, Preferences, Token
-from services.gateway.limiting import SIGN_UPS
+from services.gateway.limiting import MEDIA, SIGN_UPS, Standing
 from services.gateway.parameters import LongText, NoParameters, ShortText
 from services.gateway.rendering import STATUS_VISIBILITIES
+from services.gateway.routes.media import pieces_of
 from services.gateway.routing import Route, json_response
 from services.gateway.signing_up import SignUp, SignUpErrorBody, check_sign_up, language_of, sign_up_error
 
 MAX_SHOWN_REQUESTS = 1000
+AVATAR, HEADER = "avatar", "header"
 
 DefaultVisibility = Literal["public", "unlisted", "private"]
 _VISIBILITIES = {
@@ -38,7 +42,8 @@ class SourceChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CredentialsChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a member changes of their account; what is missing stays."""
+    """What a member changes of their account; what is missing stays. A multipart body can bring avatar and header as files: JPEG, PNG,
+    WebP or GIF, together at most 8 MiB; of an animation the first picture is taken."""
 
     display_name: ShortText | None = None
     note: LongText | None = None
@@ -86,6 +91,7 @@ async def patch_own_account(call: Call[CredentialsChange]) -> Response:
     change, source = call.params, call.params.source or SourceChange()
     if change.locked is False:
         raise InvalidField("locked", "Every account is locked here: friendship is asked for.")
+    pictures = {name: await _upload(call, name, file) for name, file in call.files.items()}
     answer = await call.gateway.clients.update_account(
         UpdateAccountRequest(
             account_id=call.caller.account_id,
@@ -94,11 +100,41 @@ async def patch_own_account(call: Call[CredentialsChange]) -> Response:
             is_bot=change.bot,
             is_discoverable=change.discoverable,
             hides_friends=change.hide_collections,
+            avatar=pictures.get(AVATAR),
+            header=pictures.get(HEADER),
             default_visibility=None if source.privacy is None else _VISIBILITIES[source.privacy],
             default_sensitive=source.sensitive,
             default_language=source.language,
         )
     )
+    return json_response(await _credential_account(call, answer.account, answer.settings))
+
+
+async def _upload(call: Call[CredentialsChange], name: str, file: UploadFile) -> str:
+    """Store a picture and return what the account calls it. Raises InvalidField, which names the file."""
+    call.gateway.limiter.count(call.request, call.caller, (MEDIA,), Standing())
+    try:
+        with part_of_write(name):
+            media = await call.gateway.clients.upload_media(
+                account_id=call.caller.account_id, description="", focus=None, content=pieces_of(file)
+            )
+    except InvalidField as error:
+        raise InvalidField(name, error.message) from error
+    return f"{media.id}/{media.token}.{media.extension}"
+
+
+async def delete_avatar(call: Call[NoParameters]) -> Response:
+    """Take the member's picture away: the one that is drawn from their id is shown again."""
+    return await _change(call, UpdateAccountRequest(account_id=call.caller.account_id, avatar=""))
+
+
+async def delete_header(call: Call[NoParameters]) -> Response:
+    """Take the picture above the member's profile away."""
+    return await _change(call, UpdateAccountRequest(account_id=call.caller.account_id, header=""))
+
+
+async def _change(call: Call[NoParameters], request: UpdateAccountRequest) -> Response:
+    answer = await call.gateway.clients.update_account(request)
     return json_response(await _credential_account(call, answer.account, answer.settings))
 
 
@@ -160,7 +196,27 @@ ROUTES = (
         params=CredentialsChange,
         response=CredentialAccount,
         fields={"default_language": "source[language]", "default_visibility": "source[privacy]"},
+        takes_files=(AVATAR, HEADER),
+        needs_file=False,
         summary="Change the member whom the token stands for",
+        tag="accounts",
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/profile/avatar",
+        handler=delete_avatar,
+        policy="write:accounts",
+        response=CredentialAccount,
+        summary="Take the member's picture away",
+        tag="accounts",
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/profile/header",
+        handler=delete_header,
+        policy="write:accounts",
+        response=CredentialAccount,
+        summary="Take the picture above the profile away",
         tag="accounts",
     ),
     Route(

@@ -286,6 +286,29 @@ async def test_others_texts_hold_nobodys_picture(gallery: Gallery) -> None:
     assert not await gallery.is_seen(on_status)
 
 
+async def test_pictures_of_profiles_stay_while_they_are_shown(gallery: Gallery) -> None:
+    async def show() -> Any:
+        files = {"avatar": ("a.png", encode(picture(), "PNG"), "image/png")}
+        url = (await gallery.hana.http.patch("/api/v1/accounts/update_credentials", files=files)).json()["avatar"]
+        return {"url": url, "id": url.split("/")[-2]}
+
+    media = await show()
+    old = gallery.age(media, 25)
+    gallery.truth.execute("UPDATE account.accounts SET avatar = replace(avatar, %s, %s)", (media["id"], old["id"]))
+    await gallery.discarding.discard([int(old["id"])])
+    await gallery.clean()
+    assert await gallery.is_seen(old)
+    new = await show()
+    await gallery.clean()
+    assert await gallery.is_seen(old), "it was looked at today"
+    gallery.truth.execute("UPDATE media.media SET shown_at = shown_at - interval '1 day'")
+    await gallery.clean()
+    assert [await gallery.is_seen(one) for one in (old, new)] == [False, True]
+    gallery.pass_ten_minutes()
+    await gallery.clean()
+    assert [gallery.stored(one) for one in (old, new)] == [False, True]
+
+
 async def test_without_media_statuses_are_shown_without_pictures(settings: Settings) -> None:
     async with (
         run_services(settings, "account", "social_graph", "status", "blog", "timeline"),

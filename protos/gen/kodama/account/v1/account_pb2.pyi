@@ -35,6 +35,8 @@ class Account(_message.Message):
     IS_BOT_FIELD_NUMBER: _builtins.int
     IS_DISCOVERABLE_FIELD_NUMBER: _builtins.int
     HIDES_FRIENDS_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     handle: _builtins.str
     """Unique, [a-z0-9_]{1,30}."""
@@ -52,6 +54,10 @@ class Account(_message.Message):
     """False: the account is found by its whole handle only."""
     hides_friends: _builtins.bool
     """Nobody else may read the list of the member's friends."""
+    avatar: _builtins.str
+    """The picture that the member is shown with: MEDIA_ID/TOKEN.EXTENSION of one of media's; empty for none."""
+    header: _builtins.str
+    """The wide one above the profile, as well."""
     def __init__(
         self,
         *,
@@ -65,10 +71,12 @@ class Account(_message.Message):
         is_bot: _builtins.bool = ...,
         is_discoverable: _builtins.bool = ...,
         hides_friends: _builtins.bool = ...,
+        avatar: _builtins.str = ...,
+        header: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at_ms", b"created_at_ms", "display_name", b"display_name", "handle", b"handle", "hides_friends", b"hides_friends", "id", b"id", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avatar", b"avatar", "created_at_ms", b"created_at_ms", "display_name", b"display_name", "handle", b"handle", "header", b"header", "hides_friends", b"hides_friends", "id", b"id", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

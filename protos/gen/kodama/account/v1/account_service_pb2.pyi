@@ -569,6 +569,8 @@ class UpdateAccountRequest(_message.Message):
     DEFAULT_LANGUAGE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     HIDES_FRIENDS_FIELD_NUMBER: _builtins.int
+    AVATAR_FIELD_NUMBER: _builtins.int
+    HEADER_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     display_name: _builtins.str
     """1 to 60 characters in one line; empty means the handle."""
@@ -584,6 +586,9 @@ class UpdateAccountRequest(_message.Message):
     request_id: _builtins.str
     """The client's Idempotency-Key, at most 255 bytes; may be empty."""
     hides_friends: _builtins.bool
+    avatar: _builtins.str
+    """MEDIA_ID/TOKEN.EXTENSION; empty takes the picture away."""
+    header: _builtins.str
     def __init__(
         self,
         *,
@@ -597,11 +602,15 @@ class UpdateAccountRequest(_message.Message):
         default_language: _builtins.str | None = ...,
         request_id: _builtins.str = ...,
         hides_friends: _builtins.bool | None = ...,
+        avatar: _builtins.str | None = ...,
+        header: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_header", b"_header", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "avatar", b"avatar", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "header", b"header", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "account_id", b"account_id", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_header", b"_header", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "account_id", b"account_id", "avatar", b"avatar", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "header", b"header", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__avatar: _TypeAlias = _typing.Literal["avatar"]  # noqa: Y015
+    _WhichOneofArgType__avatar: _TypeAlias = _typing.Literal["_avatar", b"_avatar"]  # noqa: Y015
     _WhichOneofReturnType__default_language: _TypeAlias = _typing.Literal["default_language"]  # noqa: Y015
     _WhichOneofArgType__default_language: _TypeAlias = _typing.Literal["_default_language", b"_default_language"]  # noqa: Y015
     _WhichOneofReturnType__default_sensitive: _TypeAlias = _typing.Literal["default_sensitive"]  # noqa: Y015
@@ -610,6 +619,8 @@ class UpdateAccountRequest(_message.Message):
     _WhichOneofArgType__default_visibility: _TypeAlias = _typing.Literal["_default_visibility", b"_default_visibility"]  # noqa: Y015
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__header: _TypeAlias = _typing.Literal["header"]  # noqa: Y015
+    _WhichOneofArgType__header: _TypeAlias = _typing.Literal["_header", b"_header"]  # noqa: Y015
     _WhichOneofReturnType__hides_friends: _TypeAlias = _typing.Literal["hides_friends"]  # noqa: Y015
     _WhichOneofArgType__hides_friends: _TypeAlias = _typing.Literal["_hides_friends", b"_hides_friends"]  # noqa: Y015
     _WhichOneofReturnType__is_bot: _TypeAlias = _typing.Literal["is_bot"]  # noqa: Y015
@@ -619,6 +630,8 @@ class UpdateAccountRequest(_message.Message):
     _WhichOneofReturnType__note: _TypeAlias = _typing.Literal["note"]  # noqa: Y015
     _WhichOneofArgType__note: _TypeAlias = _typing.Literal["_note", b"_note"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__avatar) -> _WhichOneofReturnType__avatar | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_language) -> _WhichOneofReturnType__default_language | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_sensitive) -> _WhichOneofReturnType__default_sensitive | None: ...
@@ -626,6 +639,8 @@ class UpdateAccountRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_visibility) -> _WhichOneofReturnType__default_visibility | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__header) -> _WhichOneofReturnType__header | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hides_friends) -> _WhichOneofReturnType__hides_friends | None: ...
     @_typing.overload
@@ -662,6 +677,52 @@ class UpdateAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAccountResponse: _TypeAlias = UpdateAccountResponse  # noqa: Y015
+
+@_typing.final
+class FilterShownMediaRequest(_message.Message):
+    """FilterShownMediaRequest names pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_ids", b"media_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterShownMediaRequest: _TypeAlias = FilterShownMediaRequest  # noqa: Y015
+
+@_typing.final
+class FilterShownMediaResponse(_message.Message):
+    """FilterShownMediaResponse holds those that are shown, in no order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def media_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        media_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_ids", b"media_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterShownMediaResponse: _TypeAlias = FilterShownMediaResponse  # noqa: Y015
 
 @_typing.final
 class BatchGetAccountSettingsRequest(_message.Message):

@@ -95,6 +95,11 @@ class AccountServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.FromString,
                 _registered_method=True)
+        self.FilterShownMedia = channel.unary_unary(
+                '/kodama.account.v1.AccountService/FilterShownMedia',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer(object):
@@ -188,6 +193,13 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FilterShownMedia(self, request, context):
+        """FilterShownMedia returns which of these pictures a member shows as avatar or header now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -250,6 +262,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.BatchGetAccountSettings,
                     request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.SerializeToString,
+            ),
+            'FilterShownMedia': grpc.unary_unary_rpc_method_handler(
+                    servicer.FilterShownMedia,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -577,6 +594,33 @@ class AccountService(object):
             '/kodama.account.v1.AccountService/BatchGetAccountSettings',
             kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FilterShownMedia(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/FilterShownMedia',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,8 @@ class AccountServiceStub:
     """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
     BatchGetAccountSettings: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]
     """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
+    FilterShownMedia: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.FilterShownMediaRequest, _account_service_pb2.FilterShownMediaResponse]
+    """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -99,6 +101,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
     BatchGetAccountSettings: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]  # type: ignore[assignment]
     """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
+    FilterShownMedia: _aio.UnaryUnaryMultiCallable[_account_service_pb2.FilterShownMediaRequest, _account_service_pb2.FilterShownMediaResponse]  # type: ignore[assignment]
+    """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountService owns members and their profiles."""
@@ -204,5 +208,13 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BatchGetAccountSettingsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountSettingsResponse]]:
         """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
+
+    @_abc_1.abstractmethod
+    def FilterShownMedia(
+        self,
+        request: _account_service_pb2.FilterShownMediaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.FilterShownMediaResponse, _abc.Awaitable[_account_service_pb2.FilterShownMediaResponse]]:
+        """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
