@@ -20,6 +20,9 @@ from services.gateway.fragments import Fragments
 from services.gateway.home_pages import HomeEntry
 from services.gateway.rendering import NO_MEDIA, Counts, Renderer
 
+Member = tuple[account_pb2.Account, Counts]
+"""A member, and what is counted of them."""
+
 
 class Hydration:
     """Fetches what entities need and renders them."""
@@ -39,7 +42,7 @@ class Hydration:
         members = await self._members(account_ids)
         return {an_id: self._renderer.account(*member) for an_id, member in members.items()}
 
-    async def _members(self, account_ids: Iterable[int]) -> dict[int, tuple[account_pb2.Account, Counts]]:
+    async def _members(self, account_ids: Iterable[int]) -> dict[int, Member]:
         """Return those that exist with their counts, by id."""
         wanted = set(account_ids)
         found, counts = await asyncio.gather(self._accounts.get(wanted), self._counts.get(wanted))
@@ -50,12 +53,16 @@ class Hydration:
         found = await self.accounts(account_ids)
         return [found[an_id] for an_id in dict.fromkeys(account_ids) if an_id in found]
 
-    async def account(self, account_id: int) -> entities.Account:
-        """Return one. Raises NotFound."""
-        found = await self.accounts([account_id])
+    async def member(self, account_id: int) -> Member:
+        """Return one as the services know them. Raises NotFound."""
+        found = await self._members([account_id])
         if account_id not in found:
             raise NotFound("There is no such member.", resource="account")
         return found[account_id]
+
+    async def account(self, account_id: int) -> entities.Account:
+        """Return one. Raises NotFound."""
+        return self._renderer.account(*await self.member(account_id))
 
     async def rendered(self, account: account_pb2.Account) -> entities.Account:
         """Return an account that has been fetched already."""
@@ -91,6 +98,12 @@ class Hydration:
         """Return statuses of an author who has been fetched already, in the same order."""
         media = await self._pictures(statuses)
         return [self._renderer.status(status, author, media) for status in statuses]
+
+    async def fragments_of(self, author: Member, statuses: Sequence[status_pb2.Status]) -> list[bytes]:
+        """Return statuses of an author as JSON, in the same order. They are kept: who reads them next has them at once."""
+        media = await self._pictures(statuses)
+        author_json = self._fragments.account(*author)
+        return [self._fragments.status(status, author[0], author_json, media) for status in statuses]
 
     async def status(
         self, status: status_pb2.Status, author: entities.Account, *, with_text: bool = False

@@ -23,7 +23,7 @@ from services.gateway.parameters import (
     has_older,
     parse_handle,
 )
-from services.gateway.routing import Route, json_response
+from services.gateway.routing import Route, encoded_response, json_response
 
 DEFAULT_STATUSES, MAX_STATUSES = 20, 40
 DEFAULT_FRIENDS, MAX_FRIENDS = 40, 80
@@ -159,7 +159,7 @@ async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
     params, gateway, account_id = call.params, call.gateway, call.path_id()
     window = params.window(default=DEFAULT_STATUSES, maximum=MAX_STATUSES)
     author, statuses = await asyncio.gather(
-        gateway.hydration.account(account_id),
+        gateway.hydration.member(account_id),
         gateway.clients.account_statuses(
             call.viewer_id,
             account_id,
@@ -176,7 +176,7 @@ async def get_account_statuses(call: Call[AccountStatuses]) -> Response:
         [status.id for status in statuses],
         has_older=has_older(window, len(statuses)),
     )
-    return json_response(await gateway.hydration.statuses_of(author, statuses), links)
+    return encoded_response(b"[%b]" % b",".join(await gateway.hydration.fragments_of(author, statuses)), links)
 
 
 async def get_friends(call: Call[FriendParameters]) -> Response:

@@ -15,7 +15,7 @@ from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.context import Call
 from services.gateway.parameters import Id, IdList, LongText, MediaIds, NoParameters
-from services.gateway.routing import Handler, Route, json_response
+from services.gateway.routing import Handler, Route, encoded_response, json_response
 
 VISIBILITIES: Mapping[str, status_pb2.Visibility.ValueType] = {
     "public": status_pb2.VISIBILITY_PUBLIC,
@@ -64,8 +64,9 @@ async def post_status(call: Call[NewStatus]) -> Response:
         in_reply_to_id=params.in_reply_to_id or 0,
         media_ids=params.media_ids,
     )
-    author = await gateway.hydration.account(own_id)
-    return json_response(await gateway.hydration.status(status, author))
+    author = await gateway.hydration.member(own_id)
+    [posted] = await gateway.hydration.fragments_of(author, [status])
+    return encoded_response(posted)
 
 
 async def put_status(call: Call[StatusChange]) -> Response:
