@@ -9,6 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from chassis.logs import configure_logging
+from chassis.memory import settle
 from chassis.metrics import serve_metrics
 from chassis.settings import Settings, load_settings
 from services.gateway.app import build_app
@@ -33,6 +34,11 @@ class Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.handle_exit)
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        settle()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then everything."""
