@@ -57,6 +57,42 @@ async def test_relate_tells_every_kind(graph: Graph) -> None:
     assert await graph.relate(1, []) == {}
 
 
+async def relate_pairs(graph: Graph, *pairs: tuple[int, int]) -> list[int]:
+    request = pb.BatchRelateRequest(viewer_ids=[one for one, _ in pairs], account_ids=[other for _, other in pairs])
+    answer = await call(graph.stub.BatchRelate, request, graph.signer(caller.STATUS), timeout_seconds=SECONDS)
+    return list(answer.relations)
+
+
+async def test_many_pairs_are_told_in_their_order_what_relate_tells_of_one(graph: Graph) -> None:
+    await graph.befriend(21, 22)
+    await graph.befriend(21, 23)
+    await graph.mute(21, 23)
+    await graph.mute(24, 21)
+    await graph.block(21, 25)
+    await graph.block(26, 21)
+    await graph.ask(27, 21)
+    pairs = [(viewer, other) for viewer in (21, 22, 24) for other in (26, 21, 25, 22, 23, 27, 24, 22, 999_999)]
+    told = await relate_pairs(graph, *pairs)
+    for viewer in (21, 22, 24):
+        related = await graph.relate(viewer, [21, 22, 23, 24, 25, 26, 27, 999_999])
+        for (_, other), relation in [(pair, one) for pair, one in zip(pairs, told, strict=True) if pair[0] == viewer]:
+            one = related[other]
+            expected = one.is_friend + 2 * (one.is_blocking or one.is_blocked_by) + 4 * one.is_muting
+            assert relation == expected, (viewer, other)
+    assert {0, 1, 2, 4, 5} <= set(told)
+    await graph.end(21, 22)
+    assert await relate_pairs(graph, (21, 22), (22, 21)) == [0, 0], "from committed state, never from before"
+    assert await relate_pairs(graph) == []
+
+
+async def test_pairs_have_both_ends(graph: Graph) -> None:
+    request = pb.BatchRelateRequest(viewer_ids=[1, 2], account_ids=[3])
+    with pytest.raises(InvalidField):
+        await call(graph.stub.BatchRelate, request, graph.signer(caller.STATUS), timeout_seconds=SECONDS)
+    with pytest.raises(KodamaError, match="PERMISSION_DENIED"):
+        await call(graph.stub.BatchRelate, request, graph.signer(caller.GATEWAY), timeout_seconds=SECONDS)
+
+
 async def test_relate_tells_friends_of_friends_where_asked(graph: Graph) -> None:
     await graph.form(KARATE)
     club = nx.Graph(KARATE)

@@ -27,7 +27,7 @@ class Wall:
     def __init__(self, world: World) -> None:
         self.world = world
         self._gateway = Signer(GATEWAY, world.settings.derive("rpc"))
-        self._timeline = Signer(TIMELINE, world.settings.derive("rpc"))
+        self.timeline = Signer(TIMELINE, world.settings.derive("rpc"))
 
     async def ask(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
         return await call(method, request, self._gateway, timeout_seconds=SECONDS)
@@ -102,12 +102,12 @@ class Wall:
 
     async def pull(self, viewer: int, *authors: int) -> list[int]:
         request = pb.PullStatusesRequest(viewer_id=viewer, author_ids=authors)
-        answer = await call(self.world.statuses.PullStatuses, request, self._timeline, timeout_seconds=SECONDS)
+        answer = await call(self.world.statuses.PullStatuses, request, self.timeline, timeout_seconds=SECONDS)
         return [one.status_id for one in answer.statuses]
 
     async def on_home(self, viewer: int, *status_ids: int) -> set[int]:
         request = pb.FilterHomeStatusesRequest(viewer_id=viewer, status_ids=status_ids)
-        answer = await call(self.world.statuses.FilterHomeStatuses, request, self._timeline, timeout_seconds=SECONDS)
+        answer = await call(self.world.statuses.FilterHomeStatuses, request, self.timeline, timeout_seconds=SECONDS)
         return set(answer.status_ids)
 
     async def friends(self, count: int) -> list[int]:

@@ -6,8 +6,11 @@ import pytest
 from kodama.status.v1 import status_service_pb2 as pb
 
 from chassis.errors import InvalidField, LimitReached, NotFound
+from chassis.ids import MAX_ID
+from chassis.ragged import split
+from chassis.rpc import call
 from services.status.domain import MAX_EDITS
-from tests.integration.status.conftest import DIRECT, FRIENDS, PUBLIC, UNLISTED, Wall
+from tests.integration.status.conftest import DIRECT, FRIENDS, PUBLIC, SECONDS, UNLISTED, Wall
 
 
 def handle(wall: Wall, account_id: int) -> str:
@@ -37,6 +40,41 @@ async def test_each_visibility_lets_in_fewer(wall: Wall) -> None:
         assert home == [True, visibility != DIRECT, False, False]
         assert (status.id in await wall.pull(friend, author)) == (visibility != DIRECT)
         assert status.id in await wall.pull(author, author)
+
+
+async def test_viewers_who_read_at_the_same_time_each_see_their_own(wall: Wall) -> None:
+    author, friend, other = await wall.friends(3)
+    public, direct = await wall.post(author), await wall.post(author, "psst", visibility=DIRECT)
+    others = await wall.post(other)
+    await wall.favourite(friend, public.id)
+    ids = [others.id, public.id, direct.id, public.id, 1 << 40]
+    request = pb.BatchFilterHomeStatusesRequest(
+        viewer_ids=[friend, author, other, friend], counts=[5, 5, 5, 0], status_ids=ids * 3
+    )
+    answer = await call(wall.world.statuses.BatchFilterHomeStatuses, request, wall.timeline, timeout_seconds=SECONDS)
+    cards = list(zip(answer.cards.status_ids, answer.cards.are_favourited, strict=True))
+    seen = [dict(part) for _, part in split(request.viewer_ids, answer.counts, cards)]
+    assert seen[0] == {public.id: True}, "a friend of the author, and not of the other"
+    assert seen[1] == {others.id: False, public.id: False, direct.id: False}
+    assert seen[2] == {others.id: False, public.id: False}
+    assert seen[3] == {}
+    assert set(answer.cards.favourites_counts) == {0, 1}
+
+
+async def test_own_statuses_are_pulled_for_many_at_once(wall: Wall) -> None:
+    one, other = await wall.world.members(2)
+    first, second, third = [(await wall.post(one)).id for _ in range(3)]
+    request = pb.BatchPullOwnStatusesRequest(
+        author_ids=[one, other, one],
+        below_ids=[third, MAX_ID, MAX_ID],
+        above_ids=[0, 0, first],
+        limits=[1, 9, 9],
+    )
+    answer = await call(wall.world.statuses.BatchPullOwnStatuses, request, wall.timeline, timeout_seconds=SECONDS)
+    assert (list(answer.counts), list(answer.status_ids)) == ([1, 0, 2], [second, third, second])
+    request.limits.append(1)
+    with pytest.raises(InvalidField):
+        await call(wall.world.statuses.BatchPullOwnStatuses, request, wall.timeline, timeout_seconds=SECONDS)
 
 
 async def test_mentions_are_members_whom_the_text_names(wall: Wall) -> None:
