@@ -20,6 +20,8 @@ from services.account.oauth_store import delete_expired_codes
 from services.account.password_store import delete_spent_attempts
 from services.account.passwords import Passwords
 from services.account.servicer import AccountServicer, OAuthServicer, account_service, oauth_service
+from services.account.session_servicer import SessionServicer, session_service
+from services.account.sessions import Sessions
 from services.account.signing_in import SigningIn
 from services.account.signing_up import SigningUp
 
@@ -42,6 +44,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     return [
         account_service(AccountServicer(writes, signing_up, Accounts(pool), Confirming(pool))),
         oauth_service(OAuthServicer(oauth, Authorizing(pool, signing_in))),
+        session_service(SessionServicer(writes, Sessions(pool, signing_in, passwords))),
     ]
 
 

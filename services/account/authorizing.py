@@ -38,14 +38,14 @@ class Authorizing:
         assert client is not None  # nobody would have been let through
         return client.app, authorization
 
-    async def approve(self, values: Values, login: str, password: str) -> IssuedCode:
-        """Sign a member in and give the app a code.
+    async def approve(self, values: Values, login: str, password: str, *, signed_in_id: int = 0) -> IssuedCode:
+        """Sign a member in, unless the caller knows of a session of theirs, and give the app a code.
 
         Raises OAuthRefused where the app asks for what it cannot have, Unauthenticated, TooManyAttempts and Unavailable as signing in
         does.
         """
         app, authorization = await self.check(values)
-        account_id = await self._signing_in.sign_in(login, password)
+        account_id = signed_in_id or await self._signing_in.sign_in(login, password)
         code = secrets.token_urlsafe(CODE_BYTES)
         async with connection(self._pool) as conn:
             await oauth_store.insert_code(

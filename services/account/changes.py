@@ -28,6 +28,7 @@ class AccountChange:
     default_visibility: int | None = None
     default_sensitive: bool | None = None
     default_language: str | None = None
+    locale: str | None = None
 
 
 def change_account(
@@ -41,12 +42,13 @@ def change_account(
         account.handle,
         _changed(change.display_name, account.display_name),
         _changed(change.note, account.note),
-        account.locale,
+        _changed(change.locale, account.locale) or account.locale,
     )
     changed = replace(
         account,
         display_name=profile.display_name,
         note=profile.note,
+        locale=profile.locale,
         is_bot=_changed(change.is_bot, account.is_bot),
         is_discoverable=_changed(change.is_discoverable, account.is_discoverable),
         hides_friends=_changed(change.hides_friends, account.hides_friends),

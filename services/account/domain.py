@@ -31,6 +31,11 @@ DEFAULT_LOCALE = "ja"
 OPERATOR_APP_ID = 4
 """The app that migration 0002 makes; it has no secret, so nobody can authenticate as it."""
 
+PAGES_APP_ID = 8
+"""The app that migration 0007 makes: the network's own pages. Its tokens are sessions of browsers."""
+SESSION_SCOPES = ("read", "write", "follow")
+SESSION_DAYS = 90
+
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 DEFAULT_SCOPES = ("read",)
 
@@ -154,6 +159,11 @@ class TokenInfo:
     created_at: datetime
     awaits_confirmation: bool = False
     """The member has not shown yet that the e-mail address is theirs, and may do next to nothing."""
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is a session of a member's browser."""
+        return self.app_id == PAGES_APP_ID
 
 
 def is_handle(text: str) -> bool:

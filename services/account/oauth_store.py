@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg.rows import class_row
 
 from chassis.database import Connection
-from services.account.domain import App, NewApp, TokenInfo
+from services.account.domain import PAGES_APP_ID, SESSION_DAYS, App, NewApp, TokenInfo
 from services.account.oauth_protocol import Client, Code
 
 CODE_SECONDS = 60
@@ -147,8 +147,9 @@ async def find_token(conn: Connection, token_hash: bytes) -> TokenInfo | None:
             "SELECT t.id, t.app_id, t.account_id, t.scopes, t.created_at,"
             " t.account_id IS NOT NULL AND a.confirmed_at IS NULL AS awaits_confirmation"
             " FROM tokens AS t LEFT JOIN accounts AS a ON a.id = t.account_id"
-            " WHERE t.token_hash = %s AND t.revoked_at IS NULL",
-            (token_hash,),
+            " WHERE t.token_hash = %s AND t.revoked_at IS NULL"
+            " AND (t.app_id <> %s OR t.created_at > now() - make_interval(days => %s))",
+            (token_hash, PAGES_APP_ID, SESSION_DAYS),
         )
         return await cursor.fetchone()
 
@@ -159,8 +160,9 @@ async def list_tokens(conn: Connection, token_hashes: Sequence[bytes]) -> list[t
         "SELECT t.token_hash, t.id, t.app_id, t.account_id, t.scopes, t.created_at,"
         " t.account_id IS NOT NULL AND a.confirmed_at IS NULL"
         " FROM tokens AS t LEFT JOIN accounts AS a ON a.id = t.account_id"
-        " WHERE t.token_hash = ANY(%s) AND t.revoked_at IS NULL",
-        (list(token_hashes),),
+        " WHERE t.token_hash = ANY(%s) AND t.revoked_at IS NULL"
+        " AND (t.app_id <> %s OR t.created_at > now() - make_interval(days => %s))",
+        (list(token_hashes), PAGES_APP_ID, SESSION_DAYS),
     )
     return [(token_hash, TokenInfo(*columns)) for token_hash, *columns in await cursor.fetchall()]
 

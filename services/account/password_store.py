@@ -27,6 +27,18 @@ async def find_password(conn: Connection, handle: str, email_key: str) -> Passwo
         return await cursor.fetchone()
 
 
+async def find_own_password(conn: Connection, account_id: int) -> Password | None:
+    """Return the password of an account."""
+    async with conn.cursor(row_factory=class_row(Password)) as cursor:
+        await cursor.execute("SELECT id AS account_id, password_hash FROM accounts WHERE id = %s", (account_id,))
+        return await cursor.fetchone()
+
+
+async def update_password(conn: Connection, account_id: int, password_hash: str) -> None:
+    """Store another password."""
+    await conn.execute("UPDATE accounts SET password_hash = %s WHERE id = %s", (password_hash, account_id))
+
+
 async def count_attempt(conn: Connection, subject: bytes, seconds: int, at_once: int) -> float:
     """Count an attempt and return 0, or return for how many seconds none is let through, and count nothing.
 

@@ -149,7 +149,9 @@ CREATE TABLE tokens (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
     code_hash bytea,
+    label text DEFAULT ''::text NOT NULL,
     CONSTRAINT tokens_code_hash_check CHECK ((octet_length(code_hash) = 32)),
+    CONSTRAINT tokens_label_check CHECK ((char_length(label) <= 100)),
     CONSTRAINT tokens_scopes_check CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 100))),
     CONSTRAINT tokens_token_hash_check CHECK ((octet_length(token_hash) = 32))
 );

@@ -182,7 +182,9 @@ class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):
 
     async def Authorize(self, request: oauth_pb.AuthorizeRequest, context: Context) -> oauth_pb.AuthorizeResponse:
         """Sign a member in and give the app a code."""
-        issued = await self._authorizing.approve(_values(request.authorization), request.login, request.password)
+        issued = await self._authorizing.approve(
+            _values(request.authorization), request.login, request.password, signed_in_id=request.account_id
+        )
         return oauth_pb.AuthorizeResponse(code=issued.code, redirect_uri=issued.redirect_uri)
 
     async def IssueToken(self, request: oauth_pb.IssueTokenRequest, context: Context) -> oauth_pb.IssueTokenResponse:
@@ -292,6 +294,7 @@ def _token_info(info: TokenInfo) -> account_pb2.TokenInfo:
         account_id=info.account_id or 0,
         scopes=info.scopes,
         awaits_confirmation=info.awaits_confirmation,
+        is_session=info.is_session,
     )
 
 

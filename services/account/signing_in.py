@@ -7,6 +7,7 @@ from chassis.database import Pool, connection
 from chassis.errors import TooManyAttempts, Unauthenticated
 from services.account import password_store
 from services.account.domain import check_login
+from services.account.password_store import Password
 from services.account.passwords import Passwords
 
 ATTEMPTS_AT_ONCE = 10
@@ -30,7 +31,21 @@ class SigningIn:
         handle, email_key = check_login(login)
         async with connection(self._pool) as conn:
             found = await password_store.find_password(conn, handle, email_key)
-            subject = _subject(f"account {found.account_id}" if found else f"nobody {handle or email_key or login}")
+        await self._judge(
+            found, f"account {found.account_id}" if found else f"nobody {handle or email_key or login}", password
+        )
+        assert found is not None  # nobody would have been let through
+        return found.account_id
+
+    async def prove(self, account_id: int, password: str) -> None:
+        """Let a member prove once more with the password that it is them. Counts and raises as signing in does."""
+        async with connection(self._pool) as conn:
+            found = await password_store.find_own_password(conn, account_id)
+        await self._judge(found, f"account {account_id}", password)
+
+    async def _judge(self, found: Password | None, who: str, password: str) -> None:
+        subject = _subject(who)
+        async with connection(self._pool) as conn:
             wait = await password_store.count_attempt(conn, subject, SECONDS_PER_ATTEMPT, ATTEMPTS_AT_ONCE)
         if wait > 0:
             raise TooManyAttempts(
@@ -42,7 +57,6 @@ class SigningIn:
             raise Unauthenticated("The name and the password do not belong together.")
         async with connection(self._pool) as conn:
             await password_store.forgive_attempt(conn, subject, SECONDS_PER_ATTEMPT)
-        return found.account_id
 
 
 def _subject(name: str) -> bytes:

@@ -247,7 +247,7 @@ async def update_account(conn: Connection, account: Account, settings: AccountSe
     await conn.execute(
         """
         WITH updated AS (
-            UPDATE accounts SET display_name = %(display_name)s, note = %(note)s, version = %(version)s,
+            UPDATE accounts SET display_name = %(display_name)s, note = %(note)s, locale = %(locale)s, version = %(version)s,
                 is_bot = %(is_bot)s, is_discoverable = %(is_discoverable)s, hides_friends = %(hides_friends)s,
                 avatar = %(avatar)s, header = %(header)s,
                 default_visibility = %(default_visibility)s,
@@ -264,6 +264,7 @@ async def update_account(conn: Connection, account: Account, settings: AccountSe
             "id": account.id,
             "display_name": account.display_name,
             "note": account.note,
+            "locale": account.locale,
             "version": account.version,
             "is_bot": account.is_bot,
             "is_discoverable": account.is_discoverable,

@@ -46,6 +46,8 @@ class Caller:
     """What stands for the token in counts: its hash; empty without one."""
     awaits_confirmation: bool = False
     """The member has not confirmed the e-mail address yet."""
+    is_session: bool = False
+    """It is a browser's session, which opens the pages and nothing of the API; nothing else opens the pages."""
 
 
 ANYBODY = Caller()
@@ -66,7 +68,20 @@ class Tokens:
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
 
     async def caller(self, access_token: str) -> Caller:
-        """Return whom a token stands for. Raises Unauthenticated."""
+        """Return whom an app's token stands for. Raises Unauthenticated."""
+        found = await self._find(access_token)
+        if found.is_session:
+            raise Unauthenticated("The access token is unknown or has been revoked.")
+        return found
+
+    async def session(self, secret: str) -> Caller:
+        """Return whose session of a browser it is. Raises Unauthenticated."""
+        found = await self._find(secret)
+        if not found.is_session:
+            raise Unauthenticated("There is no such session, or it is over.")
+        return found
+
+    async def _find(self, access_token: str) -> Caller:
         key = _key(access_token)
         known = self._known.get(key)
         if known is not None and known[0] > self._clock():
@@ -76,7 +91,14 @@ class Tokens:
         info = (await self._verifying.get([key])).get(key)
         if info is None:
             raise Unauthenticated("The access token is unknown or has been revoked.")
-        verified = Caller(info.account_id, info.app_id, frozenset(info.scopes), key.hex(), info.awaits_confirmation)
+        verified = Caller(
+            info.account_id,
+            info.app_id,
+            frozenset(info.scopes),
+            key.hex(),
+            info.awaits_confirmation,
+            info.is_session,
+        )
         if verified.awaits_confirmation:
             return verified  # and let in as soon as that is done
         # Counted from before the question, so that a token revoked meanwhile is not remembered for longer.

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kodama.account.v1 import account_pb2, account_service_pb2, oauth_service_pb2
 from kodama.account.v1.account_service_pb2_grpc import AccountServiceStub
 from kodama.account.v1.oauth_service_pb2_grpc import OAuthServiceStub
+from kodama.account.v1.session_service_pb2_grpc import SessionServiceStub
 from kodama.blog.v1.blog_service_pb2_grpc import BlogServiceStub
 from kodama.blog.v1.comment_service_pb2_grpc import CommentServiceStub
 from kodama.blog.v1.draft_service_pb2_grpc import DraftServiceStub
@@ -35,6 +36,7 @@ from services.gateway.graph_calls import GraphCalls
 from services.gateway.home_pages import HomePage, home_entries
 from services.gateway.media_calls import MediaCalls
 from services.gateway.notification_calls import NotificationCalls
+from services.gateway.session_calls import SessionCalls
 from services.gateway.status_calls import StatusCalls
 
 HEALTH_SECONDS = 1
@@ -54,6 +56,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
         *("BatchListMutualFriends", "BatchCountFriends"),
     ),
     "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp", "CheckAuthorization"),
+    "kodama.account.v1.SessionService": ("EndSession", "ListGrants", "RevokeGrant"),
     "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
     "kodama.status.v1.StatusService": (
         "BatchGetStatuses",
@@ -76,7 +79,7 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
 }
 
 
-class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
+class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
     """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
 
     Every method raises the KodamaError that the service ended with, or Unavailable.
@@ -91,6 +94,7 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
     async def __aenter__(self) -> "Clients":
         self._account = AccountServiceStub(self._open("account", "kodama.account.v1.AccountService"))
         self._oauth = OAuthServiceStub(self._open("account", "kodama.account.v1.OAuthService"))
+        self._session = SessionServiceStub(self._open("account", "kodama.account.v1.SessionService"))
         graph = self._open("social_graph", "kodama.social_graph.v1.SocialGraphService")
         self._graph = SocialGraphServiceStub(graph)
         self._suggestion = SuggestionServiceStub(self._open("social_graph", "kodama.social_graph.v1.SuggestionService"))
@@ -217,13 +221,20 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls):
         return await self._read(self._oauth.CheckAuthorization, request)
 
     async def authorize(
-        self, authorization: oauth_service_pb2.AuthorizationRequest, *, login: str, password: str
+        self,
+        authorization: oauth_service_pb2.AuthorizationRequest,
+        *,
+        login: str = "",
+        password: str = "",
+        account_id: int = 0,
     ) -> tuple[str, str]:
-        """Sign a member in who lets an app in; return the app's code and where it goes.
+        """Let an app in for a member who signs in, or has a session already; return the app's code and where it goes.
 
         Raises OAuthRefused, Unauthenticated where name and password do not belong together, TooManyAttempts.
         """
-        request = oauth_service_pb2.AuthorizeRequest(authorization=authorization, login=login, password=password)
+        request = oauth_service_pb2.AuthorizeRequest(
+            authorization=authorization, login=login, password=password, account_id=account_id
+        )
         answer = await self._write(self._oauth.Authorize, request)
         return answer.code, answer.redirect_uri
 

@@ -17,6 +17,8 @@ WITHOUT_KEY = {
     "IssueToken": "the answer is a secret, which is not stored; a second token does no harm, and of a code there is none",
     "IssueAccountToken": "the answer is a secret, which is not stored; a second token does no harm",
     "ConfirmEmail": "confirming what is confirmed changes nothing, and the answer is empty",
+    "OpenSession": "the answer is a secret, which is not stored; a second session does no harm",
+    "EndSession": "ending what has ended changes nothing, and the answer is empty",
     "RevokeToken": "ending what has ended changes nothing, and the answer is empty",
 }
 """RPC of the gateway → why it is a write without a key."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from kodama.account.v1 import account_service_pb2_grpc, oauth_service_pb2_grpc
+from kodama.account.v1 import account_service_pb2_grpc, oauth_service_pb2_grpc, session_service_pb2_grpc
 
 from chassis import caller
 from chassis.rpc import call, open_channel
@@ -21,6 +21,7 @@ class Account:
     settings: Settings
     accounts: "account_service_pb2_grpc.AccountServiceAsyncStub"
     oauth: "oauth_service_pb2_grpc.OAuthServiceAsyncStub"
+    sessions: "session_service_pb2_grpc.SessionServiceAsyncStub"
 
     async def ask(self, method: Callable[..., Awaitable[Any]], request: Any, role: str = caller.GATEWAY) -> Any:
         signer = caller.Signer(role, self.settings.derive("rpc"))
@@ -39,5 +40,6 @@ async def account(settings: Settings, running: Running) -> AsyncIterator[Account
             settings,
             account_service_pb2_grpc.AccountServiceStub(channel),
             oauth_service_pb2_grpc.OAuthServiceStub(channel),
+            session_service_pb2_grpc.SessionServiceStub(channel),
         )
         await channel.close()

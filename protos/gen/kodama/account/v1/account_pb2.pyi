@@ -196,12 +196,15 @@ class TokenInfo(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     AWAITS_CONFIRMATION_FIELD_NUMBER: _builtins.int
+    IS_SESSION_FIELD_NUMBER: _builtins.int
     token_id: _builtins.int
     app_id: _builtins.int
     account_id: _builtins.int
     """0 where the token acts for an app and no member."""
     awaits_confirmation: _builtins.bool
     """The member has not confirmed the e-mail address yet, and may do nothing but that."""
+    is_session: _builtins.bool
+    """It is a session of a member's browser on the network's own pages, and no app's: it opens nothing but those."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -212,11 +215,51 @@ class TokenInfo(_message.Message):
         account_id: _builtins.int = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         awaits_confirmation: _builtins.bool = ...,
+        is_session: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "app_id", b"app_id", "awaits_confirmation", b"awaits_confirmation", "scopes", b"scopes", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "app_id", b"app_id", "awaits_confirmation", b"awaits_confirmation", "is_session", b"is_session", "scopes", b"scopes", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TokenInfo: _TypeAlias = TokenInfo  # noqa: Y015
+
+@_typing.final
+class Grant(_message.Message):
+    """Grant is a token of a member's that is in force: an app that acts for them, or a session of a browser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    IS_SESSION_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    token_id: _builtins.int
+    created_at_ms: _builtins.int
+    is_session: _builtins.bool
+    label: _builtins.str
+    """What the browser says of itself in a few words; empty for apps."""
+    @_builtins.property
+    def app(self) -> Global___App: ...
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        token_id: _builtins.int = ...,
+        app: Global___App | None = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        created_at_ms: _builtins.int = ...,
+        is_session: _builtins.bool = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app", b"app"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "created_at_ms", b"created_at_ms", "is_session", b"is_session", "label", b"label", "scopes", b"scopes", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Grant: _TypeAlias = Grant  # noqa: Y015

@@ -571,6 +571,7 @@ class UpdateAccountRequest(_message.Message):
     HIDES_FRIENDS_FIELD_NUMBER: _builtins.int
     AVATAR_FIELD_NUMBER: _builtins.int
     HEADER_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     display_name: _builtins.str
     """1 to 60 characters in one line; empty means the handle."""
@@ -589,6 +590,8 @@ class UpdateAccountRequest(_message.Message):
     avatar: _builtins.str
     """MEDIA_ID/TOKEN.EXTENSION; empty takes the picture away."""
     header: _builtins.str
+    locale: _builtins.str
+    """"ja" or "en"."""
     def __init__(
         self,
         *,
@@ -604,10 +607,11 @@ class UpdateAccountRequest(_message.Message):
         hides_friends: _builtins.bool | None = ...,
         avatar: _builtins.str | None = ...,
         header: _builtins.str | None = ...,
+        locale: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_header", b"_header", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "avatar", b"avatar", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "header", b"header", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_header", b"_header", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_locale", b"_locale", "_note", b"_note", "avatar", b"avatar", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "header", b"header", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_header", b"_header", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_note", b"_note", "account_id", b"account_id", "avatar", b"avatar", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "header", b"header", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_avatar", b"_avatar", "_default_language", b"_default_language", "_default_sensitive", b"_default_sensitive", "_default_visibility", b"_default_visibility", "_display_name", b"_display_name", "_header", b"_header", "_hides_friends", b"_hides_friends", "_is_bot", b"_is_bot", "_is_discoverable", b"_is_discoverable", "_locale", b"_locale", "_note", b"_note", "account_id", b"account_id", "avatar", b"avatar", "default_language", b"default_language", "default_sensitive", b"default_sensitive", "default_visibility", b"default_visibility", "display_name", b"display_name", "header", b"header", "hides_friends", b"hides_friends", "is_bot", b"is_bot", "is_discoverable", b"is_discoverable", "locale", b"locale", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__avatar: _TypeAlias = _typing.Literal["avatar"]  # noqa: Y015
     _WhichOneofArgType__avatar: _TypeAlias = _typing.Literal["_avatar", b"_avatar"]  # noqa: Y015
@@ -627,6 +631,8 @@ class UpdateAccountRequest(_message.Message):
     _WhichOneofArgType__is_bot: _TypeAlias = _typing.Literal["_is_bot", b"_is_bot"]  # noqa: Y015
     _WhichOneofReturnType__is_discoverable: _TypeAlias = _typing.Literal["is_discoverable"]  # noqa: Y015
     _WhichOneofArgType__is_discoverable: _TypeAlias = _typing.Literal["_is_discoverable", b"_is_discoverable"]  # noqa: Y015
+    _WhichOneofReturnType__locale: _TypeAlias = _typing.Literal["locale"]  # noqa: Y015
+    _WhichOneofArgType__locale: _TypeAlias = _typing.Literal["_locale", b"_locale"]  # noqa: Y015
     _WhichOneofReturnType__note: _TypeAlias = _typing.Literal["note"]  # noqa: Y015
     _WhichOneofArgType__note: _TypeAlias = _typing.Literal["_note", b"_note"]  # noqa: Y015
     @_typing.overload
@@ -647,6 +653,8 @@ class UpdateAccountRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_bot) -> _WhichOneofReturnType__is_bot | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_discoverable) -> _WhichOneofReturnType__is_discoverable | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__locale) -> _WhichOneofReturnType__locale | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__note) -> _WhichOneofReturnType__note | None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kodama.account.v1 import account_pb2 as kodama_dot_account_dot_v1_dot_account__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/account/v1/oauth_service.proto\x12\x11kodama.account.v1\x1a\x1fkodama/account/v1/account.proto\"k\n\x10\x43reateAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rredirect_uris\x18\x02 \x03(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0f\n\x07website\x18\x04 \x01(\t\x12\x11\n\tis_public\x18\x05 \x01(\x08\"O\n\x11\x43reateAppResponse\x12#\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x16.kodama.account.v1.App\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"\x9c\x01\n\x14\x41uthorizationRequest\x12\x15\n\rresponse_type\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x16\n\x0e\x63ode_challenge\x18\x05 \x01(\t\x12\x1d\n\x15\x63ode_challenge_method\x18\x06 \x01(\t\"[\n\x19\x43heckAuthorizationRequest\x12>\n\rauthorization\x18\x01 \x01(\x0b\x32\'.kodama.account.v1.AuthorizationRequest\"g\n\x1a\x43heckAuthorizationResponse\x12#\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x16.kodama.account.v1.App\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\"s\n\x10\x41uthorizeRequest\x12>\n\rauthorization\x18\x01 \x01(\x0b\x32\'.kodama.account.v1.AuthorizationRequest\x12\r\n\x05login\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\"7\n\x11\x41uthorizeResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\"\xbf\x01\n\x11IssueTokenRequest\x12\x12\n\ngrant_type\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x15\n\rclient_secret\x18\x03 \x01(\t\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x14\n\x0credirect_uri\x18\x06 \x01(\t\x12\x15\n\rcode_verifier\x18\x07 \x01(\t\x12\x10\n\x08username\x18\x08 \x01(\t\x12\x10\n\x08password\x18\t \x01(\t\"=\n\x12IssueTokenResponse\x12\'\n\x05token\x18\x01 \x01(\x0b\x32\x18.kodama.account.v1.Token\"P\n\x14IssueAppTokenRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\"@\n\x15IssueAppTokenResponse\x12\'\n\x05token\x18\x01 \x01(\x0b\x32\x18.kodama.account.v1.Token\"N\n\x18IssueAccountTokenRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\x03\x12\x0e\n\x06scopes\x18\x03 \x03(\t\"D\n\x19IssueAccountTokenResponse\x12\'\n\x05token\x18\x01 \x01(\x0b\x32\x18.kodama.account.v1.Token\"*\n\x12VerifyTokenRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\"B\n\x13VerifyTokenResponse\x12+\n\x05token\x18\x01 \x01(\x0b\x32\x1c.kodama.account.v1.TokenInfo\"T\n\x12RevokeTokenRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x15\n\rclient_secret\x18\x03 \x01(\t\"\x15\n\x13RevokeTokenResponse\"\x1f\n\rGetAppRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\x03\"5\n\x0eGetAppResponse\x12#\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x16.kodama.account.v1.App\"0\n\x18\x42\x61tchVerifyTokensRequest\x12\x14\n\x0ctoken_hashes\x18\x01 \x03(\x0c\"P\n\rVerifiedToken\x12\x12\n\ntoken_hash\x18\x01 \x01(\x0c\x12+\n\x05token\x18\x02 \x01(\x0b\x32\x1c.kodama.account.v1.TokenInfo\"M\n\x19\x42\x61tchVerifyTokensResponse\x12\x30\n\x06tokens\x18\x01 \x03(\x0b\x32 .kodama.account.v1.VerifiedToken2\xe0\x07\n\x0cOAuthService\x12V\n\tCreateApp\x12#.kodama.account.v1.CreateAppRequest\x1a$.kodama.account.v1.CreateAppResponse\x12q\n\x12\x43heckAuthorization\x12,.kodama.account.v1.CheckAuthorizationRequest\x1a-.kodama.account.v1.CheckAuthorizationResponse\x12V\n\tAuthorize\x12#.kodama.account.v1.AuthorizeRequest\x1a$.kodama.account.v1.AuthorizeResponse\x12Y\n\nIssueToken\x12$.kodama.account.v1.IssueTokenRequest\x1a%.kodama.account.v1.IssueTokenResponse\x12g\n\rIssueAppToken\x12\'.kodama.account.v1.IssueAppTokenRequest\x1a(.kodama.account.v1.IssueAppTokenResponse\"\x03\x88\x02\x01\x12n\n\x11IssueAccountToken\x12+.kodama.account.v1.IssueAccountTokenRequest\x1a,.kodama.account.v1.IssueAccountTokenResponse\x12\\\n\x0bVerifyToken\x12%.kodama.account.v1.VerifyTokenRequest\x1a&.kodama.account.v1.VerifyTokenResponse\x12n\n\x11\x42\x61tchVerifyTokens\x12+.kodama.account.v1.BatchVerifyTokensRequest\x1a,.kodama.account.v1.BatchVerifyTokensResponse\x12\\\n\x0bRevokeToken\x12%.kodama.account.v1.RevokeTokenRequest\x1a&.kodama.account.v1.RevokeTokenResponse\x12M\n\x06GetApp\x12 .kodama.account.v1.GetAppRequest\x1a!.kodama.account.v1.GetAppResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/account/v1/oauth_service.proto\x12\x11kodama.account.v1\x1a\x1fkodama/account/v1/account.proto\"k\n\x10\x43reateAppRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rredirect_uris\x18\x02 \x03(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0f\n\x07website\x18\x04 \x01(\t\x12\x11\n\tis_public\x18\x05 \x01(\x08\"O\n\x11\x43reateAppResponse\x12#\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x16.kodama.account.v1.App\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"\x9c\x01\n\x14\x41uthorizationRequest\x12\x15\n\rresponse_type\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x16\n\x0e\x63ode_challenge\x18\x05 \x01(\t\x12\x1d\n\x15\x63ode_challenge_method\x18\x06 \x01(\t\"[\n\x19\x43heckAuthorizationRequest\x12>\n\rauthorization\x18\x01 \x01(\x0b\x32\'.kodama.account.v1.AuthorizationRequest\"g\n\x1a\x43heckAuthorizationResponse\x12#\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x16.kodama.account.v1.App\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x14\n\x0credirect_uri\x18\x03 \x01(\t\"\x87\x01\n\x10\x41uthorizeRequest\x12>\n\rauthorization\x18\x01 \x01(\x0b\x32\'.kodama.account.v1.AuthorizationRequest\x12\r\n\x05login\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\x03\"7\n\x11\x41uthorizeResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\"\xbf\x01\n\x11IssueTokenRequest\x12\x12\n\ngrant_type\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x15\n\rclient_secret\x18\x03 \x01(\t\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x14\n\x0credirect_uri\x18\x06 \x01(\t\x12\x15\n\rcode_verifier\x18\x07 \x01(\t\x12\x10\n\x08username\x18\x08 \x01(\t\x12\x10\n\x08password\x18\t \x01(\t\"=\n\x12IssueTokenResponse\x12\'\n\x05token\x18\x01 \x01(\x0b\x32\x18.kodama.account.v1.Token\"P\n\x14IssueAppTokenRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\"@\n\x15IssueAppTokenResponse\x12\'\n\x05token\x18\x01 \x01(\x0b\x32\x18.kodama.account.v1.Token\"N\n\x18IssueAccountTokenRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x0e\n\x06\x61pp_id\x18\x02 \x01(\x03\x12\x0e\n\x06scopes\x18\x03 \x03(\t\"D\n\x19IssueAccountTokenResponse\x12\'\n\x05token\x18\x01 \x01(\x0b\x32\x18.kodama.account.v1.Token\"*\n\x12VerifyTokenRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\"B\n\x13VerifyTokenResponse\x12+\n\x05token\x18\x01 \x01(\x0b\x32\x1c.kodama.account.v1.TokenInfo\"T\n\x12RevokeTokenRequest\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x15\n\rclient_secret\x18\x03 \x01(\t\"\x15\n\x13RevokeTokenResponse\"\x1f\n\rGetAppRequest\x12\x0e\n\x06\x61pp_id\x18\x01 \x01(\x03\"5\n\x0eGetAppResponse\x12#\n\x03\x61pp\x18\x01 \x01(\x0b\x32\x16.kodama.account.v1.App\"0\n\x18\x42\x61tchVerifyTokensRequest\x12\x14\n\x0ctoken_hashes\x18\x01 \x03(\x0c\"P\n\rVerifiedToken\x12\x12\n\ntoken_hash\x18\x01 \x01(\x0c\x12+\n\x05token\x18\x02 \x01(\x0b\x32\x1c.kodama.account.v1.TokenInfo\"M\n\x19\x42\x61tchVerifyTokensResponse\x12\x30\n\x06tokens\x18\x01 \x03(\x0b\x32 .kodama.account.v1.VerifiedToken2\xe0\x07\n\x0cOAuthService\x12V\n\tCreateApp\x12#.kodama.account.v1.CreateAppRequest\x1a$.kodama.account.v1.CreateAppResponse\x12q\n\x12\x43heckAuthorization\x12,.kodama.account.v1.CheckAuthorizationRequest\x1a-.kodama.account.v1.CheckAuthorizationResponse\x12V\n\tAuthorize\x12#.kodama.account.v1.AuthorizeRequest\x1a$.kodama.account.v1.AuthorizeResponse\x12Y\n\nIssueToken\x12$.kodama.account.v1.IssueTokenRequest\x1a%.kodama.account.v1.IssueTokenResponse\x12g\n\rIssueAppToken\x12\'.kodama.account.v1.IssueAppTokenRequest\x1a(.kodama.account.v1.IssueAppTokenResponse\"\x03\x88\x02\x01\x12n\n\x11IssueAccountToken\x12+.kodama.account.v1.IssueAccountTokenRequest\x1a,.kodama.account.v1.IssueAccountTokenResponse\x12\\\n\x0bVerifyToken\x12%.kodama.account.v1.VerifyTokenRequest\x1a&.kodama.account.v1.VerifyTokenResponse\x12n\n\x11\x42\x61tchVerifyTokens\x12+.kodama.account.v1.BatchVerifyTokensRequest\x1a,.kodama.account.v1.BatchVerifyTokensResponse\x12\\\n\x0bRevokeToken\x12%.kodama.account.v1.RevokeTokenRequest\x1a&.kodama.account.v1.RevokeTokenResponse\x12M\n\x06GetApp\x12 .kodama.account.v1.GetAppRequest\x1a!.kodama.account.v1.GetAppResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,40 +44,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKAUTHORIZATIONREQUEST']._serialized_end=533
   _globals['_CHECKAUTHORIZATIONRESPONSE']._serialized_start=535
   _globals['_CHECKAUTHORIZATIONRESPONSE']._serialized_end=638
-  _globals['_AUTHORIZEREQUEST']._serialized_start=640
-  _globals['_AUTHORIZEREQUEST']._serialized_end=755
-  _globals['_AUTHORIZERESPONSE']._serialized_start=757
-  _globals['_AUTHORIZERESPONSE']._serialized_end=812
-  _globals['_ISSUETOKENREQUEST']._serialized_start=815
-  _globals['_ISSUETOKENREQUEST']._serialized_end=1006
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=1008
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=1069
-  _globals['_ISSUEAPPTOKENREQUEST']._serialized_start=1071
-  _globals['_ISSUEAPPTOKENREQUEST']._serialized_end=1151
-  _globals['_ISSUEAPPTOKENRESPONSE']._serialized_start=1153
-  _globals['_ISSUEAPPTOKENRESPONSE']._serialized_end=1217
-  _globals['_ISSUEACCOUNTTOKENREQUEST']._serialized_start=1219
-  _globals['_ISSUEACCOUNTTOKENREQUEST']._serialized_end=1297
-  _globals['_ISSUEACCOUNTTOKENRESPONSE']._serialized_start=1299
-  _globals['_ISSUEACCOUNTTOKENRESPONSE']._serialized_end=1367
-  _globals['_VERIFYTOKENREQUEST']._serialized_start=1369
-  _globals['_VERIFYTOKENREQUEST']._serialized_end=1411
-  _globals['_VERIFYTOKENRESPONSE']._serialized_start=1413
-  _globals['_VERIFYTOKENRESPONSE']._serialized_end=1479
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1481
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1565
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1567
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1588
-  _globals['_GETAPPREQUEST']._serialized_start=1590
-  _globals['_GETAPPREQUEST']._serialized_end=1621
-  _globals['_GETAPPRESPONSE']._serialized_start=1623
-  _globals['_GETAPPRESPONSE']._serialized_end=1676
-  _globals['_BATCHVERIFYTOKENSREQUEST']._serialized_start=1678
-  _globals['_BATCHVERIFYTOKENSREQUEST']._serialized_end=1726
-  _globals['_VERIFIEDTOKEN']._serialized_start=1728
-  _globals['_VERIFIEDTOKEN']._serialized_end=1808
-  _globals['_BATCHVERIFYTOKENSRESPONSE']._serialized_start=1810
-  _globals['_BATCHVERIFYTOKENSRESPONSE']._serialized_end=1887
-  _globals['_OAUTHSERVICE']._serialized_start=1890
-  _globals['_OAUTHSERVICE']._serialized_end=2882
+  _globals['_AUTHORIZEREQUEST']._serialized_start=641
+  _globals['_AUTHORIZEREQUEST']._serialized_end=776
+  _globals['_AUTHORIZERESPONSE']._serialized_start=778
+  _globals['_AUTHORIZERESPONSE']._serialized_end=833
+  _globals['_ISSUETOKENREQUEST']._serialized_start=836
+  _globals['_ISSUETOKENREQUEST']._serialized_end=1027
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=1029
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=1090
+  _globals['_ISSUEAPPTOKENREQUEST']._serialized_start=1092
+  _globals['_ISSUEAPPTOKENREQUEST']._serialized_end=1172
+  _globals['_ISSUEAPPTOKENRESPONSE']._serialized_start=1174
+  _globals['_ISSUEAPPTOKENRESPONSE']._serialized_end=1238
+  _globals['_ISSUEACCOUNTTOKENREQUEST']._serialized_start=1240
+  _globals['_ISSUEACCOUNTTOKENREQUEST']._serialized_end=1318
+  _globals['_ISSUEACCOUNTTOKENRESPONSE']._serialized_start=1320
+  _globals['_ISSUEACCOUNTTOKENRESPONSE']._serialized_end=1388
+  _globals['_VERIFYTOKENREQUEST']._serialized_start=1390
+  _globals['_VERIFYTOKENREQUEST']._serialized_end=1432
+  _globals['_VERIFYTOKENRESPONSE']._serialized_start=1434
+  _globals['_VERIFYTOKENRESPONSE']._serialized_end=1500
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1502
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1586
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1588
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1609
+  _globals['_GETAPPREQUEST']._serialized_start=1611
+  _globals['_GETAPPREQUEST']._serialized_end=1642
+  _globals['_GETAPPRESPONSE']._serialized_start=1644
+  _globals['_GETAPPRESPONSE']._serialized_end=1697
+  _globals['_BATCHVERIFYTOKENSREQUEST']._serialized_start=1699
+  _globals['_BATCHVERIFYTOKENSREQUEST']._serialized_end=1747
+  _globals['_VERIFIEDTOKEN']._serialized_start=1749
+  _globals['_VERIFIEDTOKEN']._serialized_end=1829
+  _globals['_BATCHVERIFYTOKENSRESPONSE']._serialized_start=1831
+  _globals['_BATCHVERIFYTOKENSRESPONSE']._serialized_end=1908
+  _globals['_OAUTHSERVICE']._serialized_start=1911
+  _globals['_OAUTHSERVICE']._serialized_end=2903
 # @@protoc_insertion_point(module_scope)

@@ -184,9 +184,12 @@ class AuthorizeRequest(_message.Message):
     AUTHORIZATION_FIELD_NUMBER: _builtins.int
     LOGIN_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     login: _builtins.str
     """A handle or an e-mail address."""
     password: _builtins.str
+    account_id: _builtins.int
+    """A member whose session the caller has verified; name and password are not asked for then. 0 means none."""
     @_builtins.property
     def authorization(self) -> Global___AuthorizationRequest: ...
     def __init__(
@@ -195,10 +198,11 @@ class AuthorizeRequest(_message.Message):
         authorization: Global___AuthorizationRequest | None = ...,
         login: _builtins.str = ...,
         password: _builtins.str = ...,
+        account_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "login", b"login", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "authorization", b"authorization", "login", b"login", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
