@@ -8,7 +8,7 @@ BIN := .venv/bin
 # What django-htmx asks for, of which only htmx's own file is used.
 LEFT_OUT := --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse
 
-.PHONY: help up clean-data test histories fuzz check fmt protos protos-release schema lock bench-smoke environment environment-dev
+.PHONY: help up clean-data test histories fuzz check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ protos-release: environment-dev ## Make the protos of now the ones that must not
 
 schema: environment-dev ## Write every service's schema.sql from its migrations
 	@$(BIN)/python -m deploy.schema --write
+
+messages: environment-dev ## Collect the pages' sentences for their translation into Japanese
+	@$(BIN)/python -m deploy.messages --write
 
 bench-smoke: environment-dev ## Measure statuses, deliveries and home reads beside PostgreSQL itself
 	@$(BIN)/python -m benchmarks.smoke

@@ -1,6 +1,6 @@
 """The application: the route table, what surrounds it, and the life of its channels."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -10,10 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.settings import Settings
+from services.gateway.browser.endpoint import make_page_routes
+from services.gateway.browser.failures import SENTENCES, error_page
+from services.gateway.browser.languages import translate
+from services.gateway.browser.table import PAGES
+from services.gateway.browser.visit import Taste
 from services.gateway.clients import Clients
 from services.gateway.context import make_gateway
 from services.gateway.errors import plain_error
-from services.gateway.middleware import ApiCors, Edge
+from services.gateway.middleware import API_PREFIXES, ApiCors, Edge
 from services.gateway.paths import Paths
 from services.gateway.routes import TABLE
 from services.gateway.routes.streaming import web_socket_routes
@@ -30,7 +35,7 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
         async with clients, gateway.hub:
             yield
 
-    routes = make_routes(TABLE, gateway)
+    routes = [*make_routes(TABLE, gateway), *make_page_routes(PAGES, gateway)]
     app = Starlette(
         routes=[*routes, *web_socket_routes(gateway)],
         middleware=[
@@ -38,7 +43,7 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
             Middleware(ApiCors),
             Middleware(Paths, routes=routes),
         ],
-        exception_handlers={HTTPException: _no_route},
+        exception_handlers={HTTPException: _no_route(settings.title)},
         lifespan=lifespan,
     )
     # Both forms of each path are routes of their own; a redirect would turn a POST into a GET.
@@ -47,8 +52,16 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
     return app
 
 
-async def _no_route(_request: Request, error: Exception) -> Response:
-    """Answer what no route answers, in the form of every other error."""
-    assert isinstance(error, HTTPException)
-    sentences = {404: "There is nothing at this address.", 405: "This address does not take this method."}
-    return plain_error(error.status_code, sentences.get(error.status_code, error.detail), error.headers)
+def _no_route(title: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return what answers what no route answers: apps in the form of every other error, browsers with a page."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if not request.url.path.startswith(API_PREFIXES) and "text/html" in request.headers.get("accept", ""):
+            taste = Taste.of(request)
+            sentence = translate(taste.language, SENTENCES.get(error.status_code, SENTENCES[404]))
+            return error_page(error.status_code, sentence, request, taste, title)
+        sentences = {404: "There is nothing at this address.", 405: "This address does not take this method."}
+        return plain_error(error.status_code, sentences.get(error.status_code, error.detail), error.headers)
+
+    return answer

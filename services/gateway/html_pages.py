@@ -1,12 +1,13 @@
-"""Pages out of templates, in which everything is escaped unless it was made by services.gateway.markup."""
+"""The page that describes the API: plain, in English, and without a script. People's pages are services.gateway.browser's."""
 
 from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.responses import Response
 
-# Pages load nothing but the style sheet and pictures of this address, run no script and cannot be framed.
+from services.gateway.static_files import address_of
+
+# It loads nothing but the style sheet of this address, runs no script and cannot be framed.
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -18,8 +19,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-# The one way around escaping: what services.gateway.markup has escaped already.
-_templates.filters["made_by_markup"] = Markup
+_templates.globals["asset"] = address_of
 
 
 def page(template: str, code: int = 200, headers: Mapping[str, str] | None = None, **values: object) -> Response:

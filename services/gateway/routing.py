@@ -121,20 +121,24 @@ def make_routes(table: Iterable[Route], gateway: Gateway) -> list[StarletteRoute
             raise ValueError(f"{route.method} {route.path} is there twice")
         by_path[route.path][route.method] = Endpoint(route, gateway)
     routes: list[StarletteRoute] = []
-    for path in sorted(by_path, key=_specific_first):
-        endpoint, methods = _by_method(by_path[path]), list(by_path[path])
+    for path in sorted(by_path, key=specific_first):
+        endpoint, methods = by_method(by_path[path]), list(by_path[path])
         routes.append(ExactRoute(path, endpoint, methods=methods))
         if path != "/":
             routes.append(ExactRoute(f"{path}/", endpoint, methods=methods))
     return routes
 
 
-def _specific_first(path: str) -> list[bool]:
+def specific_first(path: str) -> list[bool]:
     """Sort `accounts/lookup` before `accounts/{id}`, so that the order of the table means nothing."""
     return [("{" in segment) for segment in path.split("/")]
 
 
-def _by_method(endpoints: Mapping[str, "Endpoint"]) -> Callable[[Request], Awaitable[Response]]:
+def by_method(
+    endpoints: Mapping[str, Callable[[Request], Awaitable[Response]]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a path by the method of the request."""
+
     async def answer(request: Request) -> Response:
         return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 

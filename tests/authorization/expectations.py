@@ -90,14 +90,10 @@ ROWS: Mapping[str, Row] = {
     "GET /api/docs": OWN,
     "POST /api/v1/apps": MISSING_FIELDS,
     "GET /api/v1/apps/verify_credentials": OWN,
-    "GET /oauth/authorize": Row(code=400),
-    "POST /oauth/authorize": Row(code=400),
     "POST /oauth/token": Row(code=400),
     "POST /oauth/revoke": Row(code=400),
     "GET /.well-known/oauth-authorization-server": GONE,  # on plain http
     # Confirmation by e-mail, for whom it is not asked.
-    "GET /auth/confirm": OWN,
-    "POST /auth/confirm": GONE,
     "GET /api/v1/emails/check_confirmation": OWN,
     "POST /api/v1/emails/confirmations": Row(code=403),
     # The caller's own account.
@@ -201,13 +197,7 @@ ROWS: Mapping[str, Row] = {
         )
     },
     "GET /api/v2/filters": OWN,
-    # Pages, which show what anybody may see.
-    "GET /": OWN,
-    "GET /assets/kodama.css": OWN,
-    "GET /@{handle}": OWN,
-    "GET /@{handle}/statuses": OWN,
-    "GET /@{handle}/{id}": STATUS,
-    "GET /@{handle}/blog/{id}": BLOG,
+    # Pictures of members.
     "GET /avatars/{id}.svg": ACCOUNT,
     "GET /headers/{id}.svg": ACCOUNT,
 }

@@ -1,9 +1,8 @@
-"""The route table: every address of the gateway, with who may call it and what it takes and answers."""
+"""The route table: every address that apps call, with who may call it and what it takes and answers. Pages have a table of their own."""
 
 from services.gateway.routes import (
     absent,
     accounts,
-    authorization,
     blogs,
     comments,
     confirmation,
@@ -17,7 +16,7 @@ from services.gateway.routes import (
     notifications,
     oauth,
     own_account,
-    profiles,
+    portraits,
     search,
     statuses,
     streaming,
@@ -30,7 +29,6 @@ TABLE: tuple[Route, ...] = documentation.Documentation(
     (
         *instance.ROUTES,
         *oauth.ROUTES,
-        *authorization.ROUTES,
         *own_account.ROUTES,
         *confirmation.ROUTES,
         *accounts.ROUTES,
@@ -48,6 +46,6 @@ TABLE: tuple[Route, ...] = documentation.Documentation(
         *feeds.ROUTES,
         *suggestions.ROUTES,
         *absent.ROUTES,
-        *profiles.ROUTES,
+        *portraits.ROUTES,
     )
 ).table

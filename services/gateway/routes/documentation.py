@@ -12,7 +12,6 @@ from services.gateway.auth import Open
 from services.gateway.context import Call
 from services.gateway.openapi import make_document
 from services.gateway.parameters import NoParameters
-from services.gateway.routes.profiles import page_error
 from services.gateway.routing import Route
 
 FOR_A_WHILE = {"cache-control": "public, max-age=300"}
@@ -56,7 +55,6 @@ class Documentation:
             path="/api/docs",
             handler=self.get_page,
             policy=Open.PUBLIC,
-            errors=page_error,
             summary="This API as a page",
             tag="documentation",
         )

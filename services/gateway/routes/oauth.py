@@ -14,13 +14,13 @@ from starlette.responses import Response
 from chassis.errors import InvalidField, KodamaError, NotFound, OAuthRefused, PermissionDenied, TooManyAttempts
 from services.gateway.auth import Open
 from services.gateway.bodies import is_storable
-from services.gateway.consent import WORDS
 from services.gateway.context import Call
 from services.gateway.entities import Application, CredentialApplication, Entity, Nothing, Token
 from services.gateway.errors import ErrorBody, error_headers, error_response, http_code
 from services.gateway.limiting import APPS, SIGN_INS
 from services.gateway.parameters import NoParameters, ShortText
 from services.gateway.routing import Route, json_response
+from services.gateway.scopes import SCOPES
 
 DEFAULT_SCOPE = "read"
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -202,7 +202,7 @@ async def get_metadata(call: Call[NoParameters]) -> Response:
             token_endpoint=f"{base}/oauth/token",
             revocation_endpoint=f"{base}/oauth/revoke",
             app_registration_endpoint=f"{base}/api/v1/apps",
-            scopes_supported=sorted(WORDS["en"].scopes),
+            scopes_supported=sorted(SCOPES | {"push", "profile"}),
             response_types_supported=["code"],
             response_modes_supported=["query"],
             code_challenge_methods_supported=["S256"],

@@ -26,7 +26,7 @@ MAX_SHOWN_REQUESTS = 1000
 AVATAR, HEADER = "avatar", "header"
 
 DefaultVisibility = Literal["public", "unlisted", "private"]
-_VISIBILITIES = {
+DEFAULT_VISIBILITIES = {
     "public": status_pb2.VISIBILITY_PUBLIC,
     "unlisted": status_pb2.VISIBILITY_UNLISTED,
     "private": status_pb2.VISIBILITY_FRIENDS,
@@ -102,7 +102,7 @@ async def patch_own_account(call: Call[CredentialsChange]) -> Response:
             hides_friends=change.hide_collections,
             avatar=pictures.get(AVATAR),
             header=pictures.get(HEADER),
-            default_visibility=None if source.privacy is None else _VISIBILITIES[source.privacy],
+            default_visibility=None if source.privacy is None else DEFAULT_VISIBILITIES[source.privacy],
             default_sensitive=source.sensitive,
             default_language=source.language,
         )

@@ -1,12 +1,13 @@
 """The answer of an HTTP request that is a stream: server-sent events until the client goes or the stream ends."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.streaming.events import THUMP, server_sent
+from services.gateway.streaming.events import THUMP, Event, StreamName, server_sent
 from services.gateway.streaming.hub import Hub
 from services.gateway.streaming.stream import Stream, StreamEnded
 
@@ -22,11 +23,13 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, hub: Hub, stream: Stream) -> None:
+    def __init__(self, hub: Hub, stream: Stream, *, write: Callable[[Event, StreamName], bytes] = server_sent) -> None:
+        """`write` says what an event is on the wire."""
         super().__init__(headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._hub = hub
         self._stream = stream
+        self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer until the end."""
@@ -55,7 +58,7 @@ class EventStream(Response):
                 if event is None:
                     await _send_bytes(send, THUMP)
                 else:
-                    await _send_bytes(send, server_sent(event, self._stream.name))
+                    await _send_bytes(send, self._write(event, self._stream.name))
                     self._hub.note_sent(event)
 
 

@@ -80,7 +80,7 @@ async def test_from_the_sign_up_to_the_first_status(mailed: Mailed) -> None:
     token = await mailed.token_of("hana")
     page = await mailed.network.http.get("/auth/confirm", params={"token": token, "lang": "ja"})
     assert page.status_code == 200
-    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["cache-control"] == "private, no-store"
     assert page.headers["referrer-policy"] == "no-referrer"
     elements = Elements(page.text)
     assert "ボタンを押してください" in elements.text

@@ -18,7 +18,8 @@ async def test_safe_headers_on_everything(shared_network: Network) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        is_page = answer.headers["content-type"].startswith("text/html")
+        assert answer.headers["referrer-policy"] == ("same-origin" if is_page else "no-referrer")
         assert "date" in answer.headers
         assert "server" not in answer.headers
         assert "set-cookie" not in answer.headers

@@ -12,6 +12,7 @@ from chassis.settings import SERVICES, Settings
 from services.gateway.auth import Open
 from services.gateway.limiting import ALL, GENERAL
 from services.gateway.routes import TABLE
+from services.gateway.static_files import address_of
 from tests.conftest import fresh_settings, run_services
 from tests.integration.gateway.conftest import PASSWORD, Network, open_network
 
@@ -88,7 +89,7 @@ async def test_an_addresss_requests_without_a_token(limited_settings: Settings, 
         page = await network.http.get("/@ann")
         assert page.status_code == 429
         assert page.headers["content-type"].startswith("text/html")
-        for path in ("/avatars/1.svg", "/assets/kodama.css", "/health"):
+        for path in ("/avatars/1.svg", address_of("kodama.css"), "/health"):
             assert (await network.http.get(path)).status_code == 200
 
 
