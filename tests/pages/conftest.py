@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
 from chassis.errors import KodamaError
 from chassis.settings import SERVICES
@@ -27,6 +27,8 @@ DESK = {"width": 1280, "height": 900}
 SESSION = "__Host-kodama"
 TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
 IDLE_SECONDS = 0.05
+
+expect.set_options(timeout=15_000)  # a page that is right is so at once; a machine can be busy
 
 
 @dataclass

@@ -43,7 +43,7 @@ async def get_profile(visit: Visit[NoParameters]) -> Response:
         "profile.html",
         member=member,
         statuses=await gateway.hydration.statuses_of(member, statuses),
-        entries=[gateway.renderer.blog_entry(entry, member) for entry in entries],
+        entries=[await gateway.hydration.blog_entry(visit.viewer_id, entry, member) for entry in entries],
         standing=standing,
         friends=friends,
     )

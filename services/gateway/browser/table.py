@@ -16,6 +16,7 @@ from services.gateway.browser import (
     sign_up,
     statuses,
     suggestions,
+    writing,
 )
 from services.gateway.browser.endpoint import Page
 
@@ -29,6 +30,7 @@ PAGES: tuple[Page, ...] = (
     *profiles.PAGES,
     *statuses.PAGES,
     *blogs.PAGES,
+    *writing.PAGES,
     *friendships.PAGES,
     *suggestions.PAGES,
     *notifications.PAGES,
