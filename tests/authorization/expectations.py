@@ -203,6 +203,82 @@ ROWS: Mapping[str, Row] = {
 }
 
 
+ANYBODYS = Row()
+TO_SIGN_IN = 303
+"""Where a page is for members, who is not signed in is sent to sign in."""
+CHANGED = Row(code=303)
+OWN_ACCOUNT = frozenset({V.SELF})
+
+PAGES: Mapping[str, Row] = {
+    # Open to everybody; members go home from some.
+    "GET /": CHANGED,
+    "GET /sign-in": CHANGED,
+    "GET /sign-up": CHANGED,
+    "POST /sign-in": MISSING_FIELDS,
+    "POST /sign-up": MISSING_FIELDS,
+    "POST /sign-out": CHANGED,
+    "GET /assets/{name}": GONE,
+    "GET /auth/confirm": OWN,
+    "POST /auth/confirm": GONE,
+    "GET /oauth/authorize": Row(code=400),
+    "POST /oauth/authorize": Row(code=400),
+    "GET /@{handle}": ANYBODYS,
+    "GET /@{handle}/statuses": ANYBODYS,
+    "GET /@{handle}/blog": ANYBODYS,
+    "GET /@{handle}/{id}": STATUS,
+    "GET /@{handle}/blog/{id}": BLOG,
+    # Members' own things.
+    "GET /sign-up/confirmation": CHANGED,
+    "POST /sign-up/confirmation": Row(code=403),  # who is confirmed waits for nothing
+    "GET /home": OWN,
+    "GET /home/newer": CHANGED,
+    "GET /home/friends": OWN,
+    "GET /live": OWN,
+    "GET /friends": OWN,
+    "GET /search": OWN,
+    "GET /suggestions": OWN,
+    "GET /notifications": OWN,
+    "POST /notifications/read": MISSING_FIELDS,
+    "GET /settings": CHANGED,
+    **{f"GET /settings/{name}": OWN for name in ("profile", "privacy", "appearance", "apps", "password")},
+    "POST /settings/profile": CHANGED,
+    "POST /settings/privacy": MISSING_FIELDS,
+    "POST /settings/appearance": MISSING_FIELDS,
+    "POST /settings/password": MISSING_FIELDS,
+    "POST /settings/apps/{id}/revoke": GONE,
+    # Other members. Across a block, either way, nobody is there to be asked.
+    "GET /@{handle}/friends": ANYBODYS,
+    "POST /members/{id}/ask": Row(("account",), 303, unless={V.SELF: 422, V.BLOCKED: 404, V.BLOCKER: 404}),
+    "POST /members/{id}/accept": Row(("account",), 303, only=frozenset({V.ASKED}), unless=NOT_ONESELF),
+    "POST /members/{id}/reject": Row(("account",), 303, only=frozenset({V.ASKED}), unless=NOT_ONESELF),
+    **{
+        f"POST /members/{{id}}/{verb}": Row(("account",), 303, unless=NOT_ONESELF)
+        for verb in ("end", "block", "unblock", "mute", "unmute")
+    },
+    "POST /suggestions/{id}/ask": Row(("account",), 303, unless={V.SELF: 422, V.BLOCKED: 404, V.BLOCKER: 404}),
+    "POST /suggestions/{id}/dismiss": Row(("account",), 303, unless=NOT_ONESELF),
+    # Statuses and blog entries.
+    "POST /statuses": MISSING_FIELDS,
+    "GET /statuses/{id}": STATUS,
+    "GET /statuses/{id}/reply": Row(("status",), 303),
+    "POST /statuses/{id}/favourite": Row(("status",), 303),
+    "POST /statuses/{id}/unfavourite": Row(("status",), 303),
+    "POST /statuses/{id}/delete": Row(("status",), 303, only=OWN_ACCOUNT),
+    "POST /blog/entries/{id}/comments": Row(("blog",), 422),
+    "POST /blog/comments/{id}/delete": GONE,
+    "GET /blog/write": OWN,
+    "POST /blog/write": MISSING_FIELDS,
+    "GET /blog/drafts": OWN,
+    "GET /blog/drafts/{id}": GONE,
+    "POST /blog/drafts/{id}": MISSING_FIELDS,
+    "POST /blog/drafts/{id}/delete": GONE,
+    "GET /blog/entries/{id}": Row(("blog",), 303, unless={V.SELF: 200}),
+    "POST /blog/entries/{id}": MISSING_FIELDS,
+    "POST /blog/entries/{id}/delete": Row(("blog",), 303, only=OWN_ACCOUNT),
+}
+"""What pages answer to a member who is signed in; and to everybody where they are open to everybody."""
+
+
 def is_covered(needed: str, granted: str) -> bool:
     """Tell whether a token with one scope may do what needs another, as the Mastodon API says."""
     followish = ("follows", "blocks", "mutes")

@@ -140,3 +140,14 @@ def _issue_token(conn: psycopg.Connection, account_id: str, client_id: str, scop
         (hashlib.sha256(token.encode()).digest(), int(account_id), [scope], client_id),
     )
     return token
+
+
+def issue_session(conn: psycopg.Connection, account_id: str) -> str:
+    """Give a member's browser a session, as signing in would."""
+    secret = secrets.token_urlsafe(32)
+    conn.execute("SET search_path TO account")
+    conn.execute(
+        "INSERT INTO account.tokens (token_hash, app_id, account_id, scopes) VALUES (%s, 8, %s, %s)",
+        (hashlib.sha256(secret.encode()).digest(), int(account_id), ["read", "write", "follow"]),
+    )
+    return secret

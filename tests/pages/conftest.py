@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
 from chassis.errors import KodamaError
-from chassis.settings import SERVICES
+from chassis.settings import SERVICES, Settings
 from services.social_graph.tasks import HANDLERS
 from services.social_graph.worker import open_context
 from tests.conftest import fresh_settings, run_services
@@ -58,6 +59,7 @@ class Site:
         )
         self.opened.append(context)
         context.set_default_timeout(8000)
+        context.set_default_navigation_timeout(15000)
         context.on("request", self._watch)
         page = await context.new_page()
         page.on("pageerror", lambda error: self.strangers.append(f"pageerror: {error}"))
@@ -74,12 +76,14 @@ class Site:
     async def member(self, handle: str = "", locale: str = "en", **options: Any) -> tuple[str, Page]:
         """Sign somebody up, and open a browser in which they are signed in."""
         handle = handle or self.new_name()
-        secret = await self.sign_up(handle, locale)
         page = await self.visitor(**options)
-        await page.context.add_cookies(
-            [{"name": SESSION, "value": secret, "url": self.url.replace("http:", "https:"), "secure": True}]
-        )
+        await self.sign_in(page, await self.sign_up(handle, locale))
         return handle, page
+
+    async def sign_in(self, page: Page, secret: str) -> None:
+        """Give a browser a session."""
+        address = self.url.replace("http:", "https:")  # where Secure cookies can be put by hand; loopback has them, too
+        await page.context.add_cookies([{"name": SESSION, "value": secret, "url": address, "secure": True}])
 
     async def sign_up(self, handle: str, locale: str = "en") -> str:
         """Sign somebody up by the form and return the session's secret."""
@@ -157,22 +161,30 @@ async def working(world: World) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def open_site(settings: Settings, folder: Path) -> AsyncIterator[Site]:
+    """Run a network with workers in this process, and a browser."""
+    program = find_chromium(folder / "chromium.lock")
+    async with (
+        run_services(settings, *SERVICES),
+        open_network(settings) as network,
+        open_world(settings) as world,
+        working(world),
+        async_playwright() as playwright,
+    ):
+        browser = await playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        yield Site(network, world, browser)
+        await browser.close()
+
+
 @pytest.fixture(scope="session")
 async def whole_site(
-    postgres_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
+    postgres_url: str, template_database: str, rabbitmq_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Site]:
-    program = find_chromium(tmp_path_factory.getbasetemp() / "chromium.lock")
-    with fresh_settings(postgres_url, template_database) as settings:
-        async with (
-            run_services(settings, *SERVICES),
-            open_network(settings) as network,
-            open_world(settings) as world,
-            working(world),
-            async_playwright() as playwright,
-        ):
-            browser = await playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-            yield Site(network, world, browser)
-            await browser.close()
+    with fresh_settings(postgres_url, template_database) as fresh:
+        settings = fresh.model_copy(update={"broker_url": rabbitmq_url})
+        async with open_site(settings, tmp_path_factory.getbasetemp()) as opened:
+            yield opened
 
 
 @pytest.fixture

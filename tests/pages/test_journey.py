@@ -19,7 +19,7 @@ WORDS = {
         "new": "1 new",
         "reply": "Reply",
         "favourite": "Favourite",
-        "dismiss": "Do not suggest",
+        "dismiss": "Dismiss",
         "sign_out": "Sign out",
         "write": "Write an entry",
         "preview": "Preview",

@@ -3,11 +3,34 @@
 const URL_LENGTH = 23;
 const URLS = /https?:\/\/[^\s<>"'、。「」『』（）]*[^\s<>"'、。「」『』（）.,;:!?)\]}…]/giu;
 const CONTROLS = /[\x01-\x09\x0B-\x1F\x7F-\x9F\u2028\u2029]/g;
+const DIRECTIONS = /[\n\u202A-\u202E\u2066-\u2069]/g;
+const BLANKS = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
+const AROUND = new RegExp(`^${BLANKS}|${BLANKS}$`, "g");
 const graphemes = new Intl.Segmenter("und", { granularity: "grapheme" });
+
+/** Drop the direction controls that are not closed on their line, or close nothing, as the server does. */
+function balance(text) {
+  const dropped = new Set();
+  let open = [];
+  for (const { 0: sign, index } of text.matchAll(DIRECTIONS)) {
+    if (sign === "\n") {
+      for (const [place] of open) dropped.add(place);
+      open = [];
+    } else if (sign !== "\u202C" && sign !== "\u2069") {
+      open.push([index, sign >= "\u2066" ? "\u2069" : "\u202C"]);
+    } else if (open.at(-1)?.[1] === sign) {
+      open.pop();
+    } else {
+      dropped.add(index);
+    }
+  }
+  for (const [place] of open) dropped.add(place);
+  return dropped.size ? text.split("").filter((_, place) => !dropped.has(place)).join("") : text;
+}
 
 /** Count the characters of a status as the server does: graphemes after NFC, an address as 23 (docs/status_length_vectors.json). */
 export function count(text) {
-  const cleaned = text.replace(/\r\n?/g, "\n").replace(CONTROLS, " ").normalize("NFC").trim();
+  const cleaned = balance(text.replace(/\r\n?/g, "\n").replace(CONTROLS, " ")).normalize("NFC").replace(AROUND, "");
   const addresses = cleaned.match(URLS)?.length ?? 0;
   let length = addresses * URL_LENGTH;
   for (const _ of graphemes.segment(cleaned.replace(URLS, ""))) length += 1;
@@ -44,7 +67,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("submit", (event) => {
-  if (isComposing && event.target.querySelector("textarea")) event.preventDefault();
+  if (!isComposing || !event.target.querySelector("textarea")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation(); // htmx listens as well
 }, true);
 
 // A reply's form is replaced by the reply; the one for new statuses by an empty one.

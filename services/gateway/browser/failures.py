@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from chassis.errors import KodamaError, PermissionDenied, Unauthenticated
 from services.gateway.auth import Caller
 from services.gateway.browser import templates
+from services.gateway.browser.forgery import ELSEWHERE, EXPIRED
 from services.gateway.browser.languages import mark, translate
 from services.gateway.browser.local_paths import local_path
 from services.gateway.browser.visit import PRIVATE, Taste
@@ -29,12 +30,31 @@ SENTENCES = {
 """HTTP code → what is said where nothing better is known in the reader's language."""
 
 
+OWN = frozenset(
+    {
+        *(ELSEWHERE, EXPIRED),
+        mark("There is no member with this name."),
+        mark("There is no such status."),
+        mark("There is no such blog entry."),
+        mark("This network does not take new members at the moment."),
+        mark("Too many requests; please slow down."),
+        mark("Too many pages; please scroll more slowly."),
+        mark("Too many changes; please wait a little."),
+        mark("Too many deletions; please wait a little."),
+        mark("That was enough friend requests for a day."),
+        mark("Too many searches; please wait a little."),
+        mark("Too many sign-ups from this address; please wait a little."),
+        mark("Too many attempts from this address; please wait a little."),
+        mark("The mail was sent often enough; please look for it, and wait a little."),
+    }
+)
+"""Sentences of errors that are said as they are; both languages have them."""
+
+
 def sentence_for(error: KodamaError, taste: Taste) -> str:
-    """Return what is said of an error in the reader's language: its own sentence where the catalogue has it."""
-    own = translate(taste.language, error.message)
-    if taste.language == "en" or own != error.message:
-        return own
-    return translate(taste.language, SENTENCES.get(http_code(error), SENTENCES[500]))
+    """Return what is said of an error in the reader's language: its own sentence where both languages have it."""
+    general = SENTENCES.get(http_code(error), SENTENCES[500])
+    return translate(taste.language, error.message if error.message in OWN else general)
 
 
 def failure(error: KodamaError, request: Request, taste: Taste, title: str, caller: Caller | None = None) -> Response:

@@ -38,7 +38,9 @@ def since(moment: datetime, language: Language, zone: tzinfo, now: datetime | No
     ago = (now or datetime.now(UTC)) - moment
     if ago >= RECENT:
         return day(moment, language, zone)
-    return format_timedelta(-max(ago, timedelta(seconds=1)), add_direction=True, locale=LOCALES[language])
+    return format_timedelta(
+        -max(ago, timedelta(seconds=1)), add_direction=True, format="short", locale=LOCALES[language]
+    )
 
 
 def day(moment: datetime, language: Language, zone: tzinfo) -> str:

@@ -6,9 +6,11 @@ import pytest
 
 from deploy import messages
 from services.account import domain
-from services.gateway.browser import formats
+from services.gateway.browser import failures, formats
 from services.gateway.browser.languages import Language, choose_language, translate
 from services.gateway.browser.scope_words import MEANINGS, meanings
+from services.gateway.browser.table import PAGES
+from services.gateway.limiting import PAGING
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,12 @@ def test_every_scope_has_words() -> None:
         assert translate("ja", meaning) != meaning
 
 
+def test_what_a_page_is_limited_by_is_said_in_both_languages() -> None:
+    sentences = {limit.sentence for page in PAGES for limit in (*page.held_to(), PAGING)}
+    assert sentences <= failures.OWN
+    assert len(sentences) > 5
+
+
 def test_what_a_wide_scope_holds_is_not_said_twice() -> None:
     assert meanings(["read:statuses", "read", "write:statuses"]) == [MEANINGS["read"], MEANINGS["write:statuses"]]
     assert meanings(["follow", "unknown", "push"]) == [MEANINGS["follow"], MEANINGS["push"]]
@@ -69,9 +77,9 @@ def test_what_a_wide_scope_holds_is_not_said_twice() -> None:
 @pytest.mark.parametrize(
     ("ago", "japanese", "english"),
     [
-        (timedelta(seconds=-3), "1 秒前", "1 second ago"),
-        (timedelta(minutes=5), "5 分前", "5 minutes ago"),
-        (timedelta(hours=3), "3 時間前", "3 hours ago"),
+        (timedelta(seconds=-3), "1 秒前", "1 sec ago"),
+        (timedelta(minutes=5), "5 分前", "5 min ago"),
+        (timedelta(hours=3), "3 時間前", "3 hr ago"),
         (timedelta(days=30), "2026年10月26日", "26 October 2026"),
     ],
 )
