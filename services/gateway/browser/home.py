@@ -108,7 +108,7 @@ async def _latest_of_friends(visit: Visit[WindowParameters], shown: Sequence[ent
     return found[:LATEST]
 
 
-async def _suggestions(visit: Visit[WindowParameters]) -> list[entities.Suggestion]:
+async def _suggestions(visit: Visit[WindowParameters]) -> Sequence[msgspec.Struct]:
     gateway = visit.gateway
     return await gateway.hydration.suggestions(await gateway.clients.suggestions(visit.viewer_id, limit=SUGGESTED))
 
