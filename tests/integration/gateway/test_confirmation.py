@@ -81,7 +81,7 @@ async def test_from_the_sign_up_to_the_first_status(mailed: Mailed) -> None:
     page = await mailed.network.http.get("/auth/confirm", params={"token": token, "lang": "ja"})
     assert page.status_code == 200
     assert page.headers["cache-control"] == "private, no-store"
-    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["referrer-policy"] == "same-origin"  # no other site is told the address with its token
     elements = Elements(page.text)
     assert "ボタンを押してください" in elements.text
     [form] = [attributes for tag, attributes in elements.seen if tag == "form"]
@@ -181,3 +181,32 @@ async def test_by_default_everybody_is_confirmed(shared_network: Network) -> Non
     member = await shared_network.newcomer()
     assert (await member.http.get("/api/v1/emails/check_confirmation")).json() is True
     assert (await member.http.get("/api/v1/timelines/home")).status_code == 200
+
+
+async def test_a_browser_waits_for_its_mail(mailed: Mailed) -> None:
+    """Who has signed up on the pages is kept at one page until the link was opened, and is in then."""
+    http = mailed.network.http
+    form = {"username": "walker", "email": "walker@example.com", "password": PASSWORD, "agreement": "true"}
+    signed_up = await http.post("/sign-up", data=form)
+    session = {"cookie": signed_up.headers["set-cookie"].partition(";")[0]}
+    assert session["cookie"].startswith("__Host-kodama=")
+    for path in ("/home", "/settings/profile", "/blog/write", "/live"):
+        held = await http.get(path, headers=session)
+        assert (held.status_code, held.headers["location"]) == (303, "/sign-up/confirmation"), path
+    waiting = await http.get("/sign-up/confirmation", headers=session)
+    assert "A mail is on its way to you." in waiting.text
+    assert (await http.get("/", headers=session)).status_code == 200  # what anybody sees
+    tokens = [
+        str(attributes["value"])
+        for _, attributes in Elements(waiting.text).seen
+        if attributes.get("name") == "csrf_token" and attributes["value"]
+    ]
+    again = await http.post("/sign-up/confirmation", data={"csrf_token": tokens[0]}, headers=session)
+    assert "The mail is sent again." in again.text
+    confirmed = await http.post("/auth/confirm", data={"token": await mailed.token_of("walker")})
+    assert confirmed.status_code == 200, confirmed.text
+    assert (await http.get("/home", headers=session)).status_code == 200
+    done = await http.get("/sign-up/confirmation", headers=session)
+    assert done.headers["location"] == "/home"
+    out = await http.post("/sign-out", data={"csrf_token": tokens[0]}, headers=session)
+    assert out.status_code == 303
