@@ -3,7 +3,7 @@ in this process as soon as it is there."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from html import unescape
@@ -127,11 +127,17 @@ class Client:
         return found[1] if found else ""
 
     async def post(
-        self, path: str, data: dict[str, str] | None = None, *, token: str | None = None, **headers: str
+        self,
+        path: str,
+        data: dict[str, str] | None = None,
+        *,
+        token: str | None = None,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        **headers: str,
     ) -> httpx.Response:
         token = await self.token() if token is None else token
         form = {**(data or {}), **({"csrf_token": token} if token else {})}
-        return await self.http.post(path, data=form, headers=self._headers(headers))
+        return await self.http.post(path, data=form, files=files, headers=self._headers(headers))
 
     def _headers(self, headers: dict[str, str]) -> dict[str, str]:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,9 +1,12 @@
 """Bad input gives the form back with what was typed and a sentence at the field; errors are pages in the reader's language."""
 
+import io
 import random
+import re
 from html import escape
 
 import pytest
+from PIL import Image
 
 from chassis.settings import SERVICES
 from deploy.local.ports import choose_ports
@@ -132,6 +135,43 @@ async def test_what_is_typed_is_never_markup(site: Site) -> None:
                 assert not [each for each in attributes if each.startswith("on") or each == "style"]
                 for place in ("href", "src", "action"):
                     assert not str(attributes.get(place, "")).lower().startswith(("javascript:", "data:", "//"))
+
+
+async def test_pictures_come_with_a_form(site: Site) -> None:
+    client = Client(site, await site.sign_up(site.new_name()))
+    token = await client.token()
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "green").save(file, "PNG")
+    good, bad = {"file": ("a.png", file.getvalue())}, {"file": ("a.png", b"no picture")}
+    form = {"status": "", "visibility": "public", "description": 'a "green" field'}
+
+    refused = await client.post("/statuses", {**form, "status": "kept"}, token=token, files=bad)
+    assert (refused.status_code, "kept" in refused.text) == (422, True)
+    assert "This is not a picture that can be shown" in refused.text
+    # What was uploaded is kept while something else is wrong, so that it is not chosen again.
+    again = await client.post("/statuses", {**form, "status": "x" * 151}, token=token, files=good)
+    kept = re.search(r'name="media_id" value="([0-9]+)"', again.text)
+    assert (again.status_code, kept is not None) == (422, True)
+    assert kept is not None
+    posted = await client.post("/statuses", {**form, "media_id": kept[1]}, token=token)
+    assert posted.status_code == 303
+    home = Elements((await client.get("/home")).text)
+    [picture] = [each for tag, each in home.seen if tag == "img" and str(each["src"]).startswith("/media/")]
+    assert picture["alt"] == 'a "green" field'
+    assert (await client.get(str(picture["src"]))).headers["content-type"].startswith("image/")
+    empty = await client.post("/statuses", {**form, "status": "no file"}, token=token, files={"file": ("", b"")})
+    assert empty.status_code == 303  # browsers send an empty one where none was chosen
+    assert (await client.post("/statuses", {**form, "media_id": "x"}, token=token)).status_code == 422
+
+    words = {"title": "t", "text": "before", "visibility": "public", "action": "picture", "description": "a](b) [c"}
+    edited = await client.post("/blog/write", words, token=token, files=good)
+    found = re.search(r"!\[a \(b\)  c\]\((/media/[^)]+)\)", edited.text)
+    assert found is not None, edited.text
+    entry = {**words, "text": f"![x]({found[1]})", "action": "publish"}
+    published = await client.post("/blog/write", entry, token=token)
+    assert f'src="{site.url}{found[1]}"' in (await client.get(published.headers["location"])).text
+    none = await client.post("/blog/write", words, token=token)
+    assert (none.status_code, "before" in none.text) == (422, True)
 
 
 async def test_errors_are_pages_in_the_readers_language(site: Site) -> None:

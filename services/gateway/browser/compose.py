@@ -10,6 +10,7 @@ from chassis.errors import InvalidField
 from services.gateway import entities
 from services.gateway.browser.forms import Form
 from services.gateway.browser.languages import mark
+from services.gateway.browser.pictures import PICTURE_FAULT
 from services.gateway.browser.visit import Visit
 from services.gateway.parameters import LongText, ShortText
 from services.gateway.rendering import STATUS_VISIBILITIES
@@ -30,6 +31,10 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     status: LongText = ""
     visibility: ShortText = ""
     in_reply_to_id: ShortText = ""
+    media_id: ShortText = ""
+    """A picture that came with the form before, which was refused for something else."""
+    description: LongText = ""
+    """Of the picture, for who cannot see it."""
     next: ShortText = ""
 
 
@@ -56,6 +61,8 @@ def faults_of(visit: Visit[NewStatus], error: InvalidField) -> dict[str, str]:
     field = error.metadata["field"]
     if field == "visibility":
         return {"visibility": visit.say(NO_VISIBILITY)}
+    if field in ("file", "media_ids"):
+        return {"file": visit.say(PICTURE_FAULT)}
     if field == "in_reply_to_id":
         return {"status": visit.say(GONE)}
     try:

@@ -6,12 +6,13 @@ against its session and its site before anything of it is done, so that no page 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import msgspec
+from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
@@ -27,9 +28,17 @@ from services.gateway.browser.visit import REMEMBERED, Taste, Visit
 from services.gateway.calling import idempotency_key
 from services.gateway.context import Gateway
 from services.gateway.errors import log_failure
-from services.gateway.limiting import DELETES, GENERAL, PAGING, WRITES, RateLimit, Standing
+from services.gateway.limiting import DELETES, GENERAL, MEDIA, PAGING, WRITES, RateLimit, Standing
 from services.gateway.parameters import NoParameters, Reader
-from services.gateway.routing import DEADLINE_SECONDS, MAX_IDEMPOTENCY_KEY, ExactRoute, by_method, specific_first
+from services.gateway.routing import (
+    DEADLINE_SECONDS,
+    MAX_IDEMPOTENCY_KEY,
+    MAX_UPLOADS,
+    UPLOAD_SECONDS,
+    ExactRoute,
+    by_method,
+    specific_first,
+)
 
 KEY_FIELD = "idempotency_key"
 """A page gives each of its forms a key of its own, so that a form that is sent twice does what it does once."""
@@ -62,6 +71,8 @@ class Page:
     params: type[msgspec.Struct] = NoParameters
     limits: tuple[RateLimit, ...] = ()
     """What holds beside what every page of its kind is limited to."""
+    takes_files: tuple[str, ...] = ()
+    """Names of pictures that can come with the form, which then takes longer and may be larger."""
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or (self.path != "/" and self.path.endswith("/")):
@@ -88,6 +99,7 @@ class PageEndpoint:
         self._form_tokens = form_tokens
         self._reader = Reader(page.params)
         self._limits = page.held_to()
+        self._uploads = 0
         self._is_paged = any(field.encode_name == "max_id" for field in msgspec.structs.fields(page.params))
 
     async def __call__(self, request: Request) -> Response:
@@ -103,7 +115,7 @@ class PageEndpoint:
     async def _respond(self, request: Request, taste: Taste, standing: Standing) -> Response:
         caller = ANYBODY
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
+            async with asyncio.timeout(UPLOAD_SECONDS if self._page.takes_files else DEADLINE_SECONDS):
                 caller = await self._admit(request, standing)
                 return await self._answer(request, taste, caller)
         except KodamaError as error:
@@ -138,7 +150,29 @@ class PageEndpoint:
             require_confirmed(caller)
         elif caller.awaits_confirmation and self._page.audience is Audience.ANYBODY and self._page.method == "GET":
             caller = ANYBODY  # sees what anybody sees
-        values = await bodies.read_values(request)
+        if not self._page.takes_files:
+            return await self._hand_on(request, taste, caller, await bodies.read_values(request), {})
+        if self._uploads >= MAX_UPLOADS:
+            raise Unavailable("Too many files are uploaded at the moment; please try again soon.")
+        self._uploads += 1
+        try:
+            async with bodies.read_upload(request) as (values, files):
+                # Browsers send an empty file without a name where none was chosen.
+                chosen = {name: file for name in self._page.takes_files if (file := files.get(name)) and file.filename}
+                for _ in chosen:
+                    self._gateway.limiter.count(request, caller, (MEDIA,), Standing())
+                return await self._hand_on(request, taste, caller, values, chosen)
+        finally:
+            self._uploads -= 1
+
+    async def _hand_on(
+        self,
+        request: Request,
+        taste: Taste,
+        caller: Caller,
+        values: dict[str, object],
+        files: Mapping[str, UploadFile],
+    ) -> Response:
         if self._page.method == "POST":
             token = request.headers.get(HEADER, "") or str(values.get(FIELD, ""))
             self._form_tokens.check(request, caller, token, self._gateway.base_url)
@@ -149,7 +183,7 @@ class PageEndpoint:
         params = self._reader.read(values)
         asked = as_language(str(values.get("lang", "")))  # of a form whose page was opened so
         taste = replace(taste, language=asked) if asked is not None else taste
-        visit = Visit(self._gateway, caller, params, request, taste=taste, form_tokens=self._form_tokens)
+        visit = Visit(self._gateway, caller, params, request, files, taste=taste, form_tokens=self._form_tokens)
         return await self._page.handler(visit)
 
     def _fail(self, error: KodamaError, request: Request, taste: Taste, caller: Caller) -> Response:

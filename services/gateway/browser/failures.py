@@ -43,6 +43,7 @@ OWN = frozenset(
         mark("Too many deletions; please wait a little."),
         mark("That was enough friend requests for a day."),
         mark("Too many searches; please wait a little."),
+        mark("Too many pictures; please wait a little."),
         mark("Too many sign-ups from this address; please wait a little."),
         mark("Too many attempts from this address; please wait a little."),
         mark("The mail was sent often enough; please look for it, and wait a little."),

@@ -12,9 +12,11 @@ from services.gateway.browser.compose import NewStatus, compose_form, faults_of
 from services.gateway.browser.endpoint import Audience, Page
 from services.gateway.browser.forms import Form
 from services.gateway.browser.local_paths import local_path
+from services.gateway.browser.pictures import upload
 from services.gateway.browser.sessions import Next
 from services.gateway.browser.visit import Visit
 from services.gateway.parameters import NoParameters, parse_id
+from services.gateway.routes.media import FILE
 from services.gateway.routes.statuses import VISIBILITIES
 
 
@@ -45,17 +47,21 @@ async def get_thread(visit: Visit[NoParameters]) -> Response:
 async def post_status(visit: Visit[NewStatus]) -> Response:
     """Post what was written; the form comes back where it cannot be."""
     params, gateway = visit.params, visit.gateway
+    media_id = params.media_id
     try:
+        picture = await upload(visit, params.description)
+        media_id = str(picture.id) if picture is not None else media_id
         made = await gateway.clients.create_status(
             account_id=visit.viewer_id,
             text=params.status,
             visibility=_visibility(params.visibility),
-            in_reply_to_id=_reply_id(params.in_reply_to_id),
+            in_reply_to_id=_an_id("in_reply_to_id", params.in_reply_to_id),
+            media_ids=[_an_id("media_ids", media_id)] if media_id else [],
         )
     except InvalidField as error:
-        return await _refused(visit, error)
+        return await _refused(visit, error, media_id)
     except NotFound:
-        return await _refused(visit, InvalidField("in_reply_to_id", "It is gone."))
+        return await _refused(visit, InvalidField("in_reply_to_id", "It is gone."), media_id)
     if visit.is_partial:
         status = await gateway.hydration.status(made, await gateway.hydration.account(visit.viewer_id))
         form = None if params.in_reply_to_id else await compose_form(visit)
@@ -69,19 +75,19 @@ def _visibility(name: str) -> Any:
     return VISIBILITIES[name]
 
 
-def _reply_id(text: str) -> int:
+def _an_id(field: str, text: str) -> int:
     if not text:
         return 0
     try:
         return parse_id(text)
     except NotFound as error:
-        raise InvalidField("in_reply_to_id", error.message) from error
+        raise InvalidField(field, error.message) from error
 
 
-async def _refused(visit: Visit[NewStatus], error: InvalidField) -> Response:
-    params = visit.params
-    typed = {"status": params.status, "visibility": params.visibility, "in_reply_to_id": params.in_reply_to_id}
-    form = Form(typed, faults_of(visit, error))
+async def _refused(visit: Visit[NewStatus], error: InvalidField, media_id: str) -> Response:
+    params, faults = visit.params, faults_of(visit, error)
+    typed = {name: getattr(params, name) for name in ("status", "visibility", "in_reply_to_id", "description")}
+    form = Form({**typed, "media_id": "" if "file" in faults else media_id}, faults)
     if visit.is_partial:
         return visit.part("compose_part.html", form.code, form=form)
     return await visit.page("compose.html", form.code, form=form, next=local_path(params.next, "/home"))
@@ -142,19 +148,27 @@ async def _after(visit: Visit[Next]) -> Response:
     return visit.go(f"{local_path(visit.params.next, '/home')}#status-{post.id}")
 
 
-def _page(method: str, path: str, handler: object, params: type[msgspec.Struct] = NoParameters) -> Page:
+def _page(
+    method: str,
+    path: str,
+    handler: object,
+    params: type[msgspec.Struct] = NoParameters,
+    *,
+    takes_files: tuple[str, ...] = (),
+) -> Page:
     return Page(
         method=method,
         path=f"/statuses{path}",
         handler=handler,  # type: ignore[arg-type]  # each handler's own struct is named by params
         audience=Audience.MEMBER,
         params=params,
+        takes_files=takes_files,
     )
 
 
 PAGES = (
     Page(method="GET", path="/@{handle}/{id}", handler=get_thread, audience=Audience.ANYBODY),
-    _page("POST", "", post_status, NewStatus),
+    _page("POST", "", post_status, NewStatus, takes_files=(FILE,)),
     _page("GET", "/{id}", get_post),
     _page("GET", "/{id}/reply", get_reply),
     _page("POST", "/{id}/favourite", post_favourite, Next),

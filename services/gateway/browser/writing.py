@@ -1,7 +1,9 @@
 """Writing blog entries: Markdown with a preview, drafts, who may see them, and changing what is published."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
@@ -11,15 +13,18 @@ from services.gateway.browser.blogs import visible_entry
 from services.gateway.browser.endpoint import Audience, Page
 from services.gateway.browser.forms import Form
 from services.gateway.browser.languages import mark
+from services.gateway.browser.pictures import PICTURE_FAULT, upload
 from services.gateway.browser.visit import Visit
 from services.gateway.parameters import LongText, NoParameters, ShortText, WindowParameters
 from services.gateway.routes.blogs import VISIBILITIES, visibility_of
+from services.gateway.routes.media import FILE
 
 DRAFTS = 20
 
 FAULTS = {
     "title": mark("A title has 1 to 200 characters in one line."),
     "text": mark("Please write something; a text has at most 50,000 characters."),
+    "file": PICTURE_FAULT,
     "visibility": mark("Please choose who may see it. An entry that is published can only be narrowed."),
 }
 DRAFTS_FULL = mark("You have too many drafts. Please publish or delete one first.")
@@ -32,7 +37,9 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
     text: LongText = ""
     visibility: ShortText = ""
     action: ShortText = ""
-    """"preview", "draft" or "publish"."""
+    """"preview", "picture", "draft" or "publish"."""
+    description: LongText = ""
+    """Of a picture that is put into the text."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ async def _act(visit: Visit[Words], place: Place) -> Response:
             return visit.part("preview.html", preview=html)
         return await _editor(visit, place, typed, preview=html)
     try:
+        if params.action == "picture":
+            return await _editor(visit, place, await _with_picture(visit, typed))
         if params.visibility not in VISIBILITIES:
             raise InvalidField("visibility", "There is no such visibility.")
         if params.action == "draft" and place.kind != "entry":
@@ -118,6 +127,17 @@ async def _act(visit: Visit[Words], place: Place) -> Response:
         return await _editor(visit, place, Form(typed.values, {field: visit.say(FAULTS[field])}))
     except LimitReached:
         return await _editor(visit, place, Form(typed.values, {"text": visit.say(DRAFTS_FULL)}))
+
+
+async def _with_picture(visit: Visit[Words], typed: Form) -> Form:
+    """Return what was typed with the picture that came along at its end. Raises InvalidField where none came."""
+    params = visit.params
+    picture = await upload(visit, params.description)
+    if picture is None:
+        raise InvalidField("file", "There is no file.")
+    address = urlsplit(visit.gateway.renderer.media(picture).url).path
+    alt = re.sub(r"[\[\]\\\n]", " ", params.description).strip()
+    return Form({**typed.values, "text": f"{params.text.rstrip()}\n\n![{alt}]({address})\n".lstrip()})
 
 
 async def _keep(visit: Visit[Words], place: Place) -> int:
@@ -187,6 +207,7 @@ def _page(method: str, path: str, handler: object, params: type[msgspec.Struct] 
         handler=handler,  # type: ignore[arg-type]  # each handler's own struct is named by params
         audience=Audience.MEMBER,
         params=params,
+        takes_files=(FILE,) if params is Words else (),
     )
 
 

@@ -10,7 +10,7 @@ from services.gateway.browser import failures, formats
 from services.gateway.browser.languages import Language, choose_language, translate
 from services.gateway.browser.scope_words import MEANINGS, meanings
 from services.gateway.browser.table import PAGES
-from services.gateway.limiting import PAGING
+from services.gateway.limiting import MEDIA, PAGING
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_every_scope_has_words() -> None:
 
 
 def test_what_a_page_is_limited_by_is_said_in_both_languages() -> None:
-    sentences = {limit.sentence for page in PAGES for limit in (*page.held_to(), PAGING)}
+    sentences = {limit.sentence for page in PAGES for limit in (*page.held_to(), PAGING, MEDIA)}
     assert sentences <= failures.OWN
     assert len(sentences) > 5
 
