@@ -129,14 +129,14 @@ async def test_light_and_dark_as_chosen(site: Site, furnished: Furnished) -> Non
     light = await paper()
     await page.check("#theme-dark")
     await page.check("#language-ja")
-    await page.locator("main button[type=submit]").click()
+    await page.locator("main .sheet button[type=submit]").click()
     await expect(page.locator("html")).to_have_attribute("lang", "ja")
     await expect(page.locator(".saved")).to_have_text("保存しました。")
     assert await paper() != light
     await page.emulate_media(color_scheme="dark")
     await page.check("#theme-light")
     await page.check("#language-en")
-    await page.locator("main button[type=submit]").click()
+    await page.locator("main .sheet button[type=submit]").click()
     await expect(page.locator("html")).to_have_attribute("lang", "en")
     assert await paper() == light
     assert re.match(r"rgb", light)

@@ -13,6 +13,8 @@ from services.gateway.browser.languages import Language
 ZONES: Mapping[Language, str] = {"ja": "Asia/Tokyo", "en": "UTC"}
 """Where a browser has not said where it is."""
 LOCALES: Mapping[Language, str] = {"ja": "ja_JP", "en": "en_GB"}
+Write = Callable[[datetime, Language, tzinfo], str]
+"""How a moment is written."""
 RECENT = timedelta(days=7)
 MAX_ZONE = 50
 
@@ -61,7 +63,3 @@ def number(value: int, language: Language) -> str:
 def language_of(text: str) -> str:
     """Return what a text is marked up as, so that it is read aloud and broken into lines as it should be: Japanese, or unknown."""
     return "ja" if _JAPANESE.search(text) else ""
-
-
-Write = Callable[[datetime, Language, tzinfo], str]
-"""How a moment is written."""

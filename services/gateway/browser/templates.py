@@ -55,7 +55,7 @@ def environment(language: Language) -> Environment:
     return made
 
 
-def _written(write: "formats.Write", language: Language, zone: tzinfo, moment: str | datetime) -> str:
+def _written(write: formats.Write, language: Language, zone: tzinfo, moment: str | datetime) -> str:
     return write(formats.parse(moment) if isinstance(moment, str) else moment, language, zone)
 
 
