@@ -163,6 +163,17 @@ async def test_pictures_come_with_a_form(site: Site) -> None:
     assert empty.status_code == 303  # browsers send an empty one where none was chosen
     assert (await client.post("/statuses", {**form, "media_id": "x"}, token=token)).status_code == 422
 
+    profile = {"display_name": "kept", "note": ""}
+    refused = await client.post("/settings/profile", profile, token=token, files={"avatar": ("a.png", b"no picture")})
+    assert (refused.status_code, set(faults_of(refused.text))) == (422, {"avatar"})
+    saved = await client.post("/settings/profile", profile, token=token, files={"avatar": good["file"]})
+    assert saved.status_code == 303
+    for away in (False, True):
+        settings = await client.get("/settings/profile")
+        assert ('src="/avatars/' in settings.text) == away
+        assert ('name="without_avatar"' in settings.text) == (not away)
+        await client.post("/settings/profile", {**profile, "without_avatar": "true"}, token=token)
+
     words = {"title": "t", "text": "before", "visibility": "public", "action": "picture", "description": "a](b) [c"}
     edited = await client.post("/blog/write", words, token=token, files=good)
     found = re.search(r"!\[a \(b\)  c\]\((/media/[^)]+)\)", edited.text)

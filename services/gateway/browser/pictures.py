@@ -13,16 +13,16 @@ PICTURE_FAULT = mark("This is not a picture that can be shown: JPEG, PNG, WebP o
 MAX_DESCRIPTION = 1500
 
 
-async def upload(visit: Visit[Any], description: str) -> media_pb2.Media | None:
-    """Store the picture that came with a form; None without one. Raises InvalidField for what is none, naming the field `file`."""
-    if FILE not in visit.files:
+async def upload(visit: Visit[Any], description: str, name: str = FILE) -> media_pb2.Media | None:
+    """Store the picture that came with a form; None without one. Raises InvalidField for what is none, naming the field."""
+    if name not in visit.files:
         return None
     try:
         return await visit.gateway.clients.upload_media(
             account_id=visit.viewer_id,
             description=description[:MAX_DESCRIPTION],
             focus=None,
-            content=pieces_of(visit.files[FILE]),
+            content=pieces_of(visit.files[name]),
         )
     except InvalidField as error:
-        raise InvalidField("file", error.message) from error
+        raise InvalidField(name, error.message) from error

@@ -1,6 +1,7 @@
 """Settings: the profile, who sees what, language and appearance."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -12,10 +13,11 @@ from services.gateway.browser import cookies
 from services.gateway.browser.endpoint import Audience, Page
 from services.gateway.browser.forms import Form
 from services.gateway.browser.languages import LANGUAGES, as_language, mark
+from services.gateway.browser.pictures import PICTURE_FAULT, upload
 from services.gateway.browser.visit import Visit
 from services.gateway.parameters import LongText, NoParameters, ShortText
 from services.gateway.rendering import STATUS_VISIBILITIES
-from services.gateway.routes.own_account import DEFAULT_VISIBILITIES
+from services.gateway.routes.own_account import AVATAR, DEFAULT_VISIBILITIES
 
 LISTED = 80
 THEMES = ("", "light", "dark")
@@ -36,6 +38,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     display_name: LongText = ""
     note: LongText = ""
+    without_avatar: bool = False
+    """Take the picture away."""
 
 
 class Privacy(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +73,19 @@ async def get_profile(visit: Visit[Saved]) -> Response:
 async def post_profile(visit: Visit[Profile]) -> Response:
     """Change it."""
     params = visit.params
-    faults = {"display_name": NAME_FAULT, "note": NOTE_FAULT}
-    request = UpdateAccountRequest(
-        account_id=visit.viewer_id, display_name=params.display_name.strip(), note=params.note
-    )
-    refused = await _update(visit, request, msgspec.structs.asdict(params), faults)
+    faults = {"display_name": NAME_FAULT, "note": NOTE_FAULT, AVATAR: PICTURE_FAULT}
+
+    async def change() -> None:
+        picture = await upload(visit, "", AVATAR)
+        avatar = "" if params.without_avatar else None
+        if picture is not None:
+            avatar = f"{picture.id}/{picture.token}.{picture.extension}"
+        request = UpdateAccountRequest(
+            account_id=visit.viewer_id, display_name=params.display_name.strip(), note=params.note, avatar=avatar
+        )
+        await visit.gateway.clients.update_account(request)
+
+    refused = await _refused(visit, change, msgspec.structs.asdict(params), faults)
     if refused is not None:
         return await visit.page("settings_profile.html", 422, form=refused, saved=False)
     return visit.go("/settings/profile?saved=true")
@@ -149,12 +161,12 @@ async def post_appearance(visit: Visit[Appearance]) -> Response:
     return response
 
 
-async def _update(
-    visit: Visit[Any], request: UpdateAccountRequest, typed: dict[str, object], faults: dict[str, str]
+async def _refused(
+    visit: Visit[Any], change: Callable[[], Awaitable[None]], typed: dict[str, object], faults: dict[str, str]
 ) -> Form | None:
-    """Change the account; return the form again where it cannot be."""
+    """Make a change; return the form again where it cannot be."""
     try:
-        await visit.gateway.clients.update_account(request)
+        await change()
     except InvalidField as error:
         field = error.metadata["field"]
         if field not in faults:
@@ -170,6 +182,7 @@ def _page(method: str, name: str, handler: object, params: type[msgspec.Struct] 
         handler=handler,  # type: ignore[arg-type]  # each handler's own struct is named by params
         audience=Audience.MEMBER,
         params=params,
+        takes_files=(AVATAR,) if params is Profile else (),
     )
 
 

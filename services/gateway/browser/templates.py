@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from functools import cache, partial
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.runtime import Context
@@ -47,6 +48,7 @@ def environment(language: Language) -> Environment:
     # The one way around escaping: what services.gateway.markup has escaped already.
     made.filters["made_by_markup"] = Markup
     made.filters["number"] = partial(formats.number, language=language)
+    made.filters["path_of"] = lambda address: urlsplit(address).path
     made.filters["language_of"] = formats.language_of
     for name, write in (("since", formats.since), ("day", formats.day), ("instant", formats.instant)):
         made.filters[name] = _in_zone(partial(_written, write, language))
