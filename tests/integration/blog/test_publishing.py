@@ -167,6 +167,7 @@ async def test_who_may_call(blog: Blog) -> None:
         "ListAccountBlogEntries": gateway,
         "FilterHomeBlogEntries": timeline,
         "FilterShownMedia": {caller.MEDIA, caller.WORKER},
+        "BatchPullOwnBlogEntries": timeline,
         "PullBlogEntries": timeline,
         "BatchGetPublishedBlogEntries": timeline,
     }
