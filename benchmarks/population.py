@@ -27,6 +27,7 @@ CALL_SECONDS = 20
 QUIET_SECONDS = 180
 POLL_SECONDS = 0.05
 IDLE_PERCENT = 3.0
+SUGGESTION_QUEUES = ("suggestions", "suggestions.live")
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def skip_suggestions(bench: Bench) -> None:
     with kombu.Connection(bench.trial.settings.require_broker_url()) as broker, broker.channel() as channel:
         while True:
             struck = bench.execute("DELETE FROM social_graph.ledger WHERE task LIKE 'suggestions.%'")
-            purged = channel.queue_purge("suggestions")
-            if not struck and not purged and _is_idle(bench, "suggestions"):
+            purged = sum(channel.queue_purge(queue) for queue in SUGGESTION_QUEUES)
+            if not struck and not purged and all(_is_idle(bench, queue) for queue in SUGGESTION_QUEUES):
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError("the worker of the suggestions does not come to rest")

@@ -97,7 +97,8 @@ def relay_due(
         rows = _split_failing(conn, rows)
         if rows:
             publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
-            ledger.mark_published(conn, [row[0] for row in rows], lease_seconds=settings.relay_lease_seconds)
+            for lease_seconds, row_ids in by_lease(rows, settings.relay_lease_seconds).items():
+                ledger.mark_published(conn, row_ids, lease_seconds=lease_seconds)
     return len(rows)
 
 
@@ -107,6 +108,15 @@ def _split_failing(conn: psycopg.Connection, rows: Sequence[ClaimedRow]) -> list
     if not failing:
         return list(rows)
     return [row for row in rows if row[0] not in failing] + ledger.split(conn, failing)
+
+
+def by_lease(rows: Sequence[ClaimedRow], lease_seconds: int) -> dict[int, list[int]]:
+    """Return the ids of rows by their leases: the configured one, and as much more as their task may take longer than a minute."""
+    leases: dict[int, list[int]] = {}
+    for row_id, task, _, _ in rows:
+        longer = max(0, topology.TASKS[task].time_limit_seconds - topology.USUAL_LIMIT_SECONDS)
+        leases.setdefault(lease_seconds + longer, []).append(row_id)
+    return leases
 
 
 def make_batches(rows: Sequence[ClaimedRow]) -> list[list[ClaimedRow]]:

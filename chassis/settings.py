@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     limit_sign_ins: Rate = "25/5 minutes"
     limit_apps: Rate = "25/10 minutes"
 
+    suggestions_folder: str = Field(default="/var/cache/kodama/suggestions", min_length=1)
+    suggestions_hours: int = Field(default=24, ge=0, le=8760)
+    suggestions_block_wedges: int = Field(default=100_000_000, ge=1000, le=10**10)
+    dismissal_days: int = Field(default=0, ge=0, le=36_500)
+
     timeline_dormant_days: int = Field(default=14, ge=2, le=3650)
     timeline_max_pushed_friends: int = Field(default=1000, ge=0, le=5000)
     timeline_keep_days: int = Field(default=90, ge=7, le=36_500)

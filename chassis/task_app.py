@@ -76,8 +76,6 @@ def make_task_app(settings: Settings, name: str) -> TaskApp:
         task_reject_on_worker_lost=True,
         task_acks_on_failure=False,
         task_acks_on_timeout=False,
-        task_time_limit=60,
-        task_soft_time_limit=45,
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
@@ -253,4 +251,10 @@ def _register(
 
         runtime.run(work, task.time_limit_seconds)
 
-    app.task(run, name=task.name, shared=False)  # else every other app of the process gets it too
+    app.task(
+        run,
+        name=task.name,
+        shared=False,  # else every other app of the process gets it too
+        time_limit=task.time_limit_seconds,
+        soft_time_limit=task.time_limit_seconds * 3 // 4,
+    )

@@ -10,6 +10,8 @@ DEAD_LETTER_EXCHANGE: Final = "kodama.dead_letters"
 DEAD_LETTER_QUEUE: Final = "kodama.dead_letters"
 DELIVERY_LIMIT: Final = 5
 MAX_QUEUE_LENGTH: Final = 1_000_000
+USUAL_LIMIT_SECONDS: Final = 60
+"""How long a task may take that does not say otherwise. Where one may take longer, its lease is longer by as much."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Task:
     batch_size: int
     """At most so many changes in one message, and so in one run of the task."""
     time_limit_seconds: int
-    """A task that runs longer is cancelled and tried again; below the relay's lease, so that it never runs twice at once."""
+    """A task that runs longer is cancelled and tried again; below its lease (chassis/relay.py), so that it never runs twice at once."""
 
 
 QUEUES: Final = {
@@ -42,7 +44,8 @@ QUEUES: Final = {
     for queue in (
         Queue("timeline.live", "fan-out of what was just posted, and notifications", "timeline", "threads", 2),
         Queue("timeline.bulk", "backfill of new friendships and of members who come back", "timeline", "threads", 2),
-        Queue("suggestions", "people you might know", "social_graph", "prefork", 1),
+        Queue("suggestions", "people everybody might know, computed for all", "social_graph", "prefork", 2),
+        Queue("suggestions.live", "people you might know, after something changed", "social_graph", "threads", 2),
         Queue("housekeeping", "clearing what readers no longer see", "timeline", "threads", 1),
         Queue("media", "taking pictures away that nothing shows any more", "media", "threads", 1),
     )
@@ -60,7 +63,10 @@ TASKS: Final = {
         Task("timeline.rebase", "timeline.bulk", batch_size=200, time_limit_seconds=60),
         Task("timeline.purge", "housekeeping", batch_size=50, time_limit_seconds=60),
         Task("media.discard", "media", batch_size=200, time_limit_seconds=60),
-        Task("suggestions.refresh", "suggestions", batch_size=50, time_limit_seconds=60),
+        Task("suggestions.refresh", "suggestions.live", batch_size=20, time_limit_seconds=60),
+        Task("suggestions.measure", "suggestions.live", batch_size=1, time_limit_seconds=60),
+        Task("suggestions.snapshot", "suggestions", batch_size=1, time_limit_seconds=300),
+        Task("suggestions.tune", "suggestions", batch_size=1, time_limit_seconds=300),
         Task("suggestions.compute", "suggestions", batch_size=1, time_limit_seconds=60),
     )
 }
@@ -82,7 +88,11 @@ EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "status.favourited": ("timeline.notify",),
     "status.mentioned": ("timeline.notify",),
     "friendships.imported": ("timeline.rebase", "suggestions.refresh"),
-    "suggestions.requested": ("suggestions.compute",),
+    "suggestions.outdated": ("suggestions.refresh",),
+    "suggestions.requested": ("suggestions.snapshot",),
+    "suggestions.snapshotted": ("suggestions.tune",),
+    "suggestions.tuned": ("suggestions.compute",),
+    "suggestions.sampled": ("suggestions.measure",),
     "home.activated": ("timeline.fill",),
 }
 
@@ -107,6 +117,15 @@ CHORES: Final = {
             "requests.forget", "social_graph", HOUR_SECONDS, "delete friend requests that nobody has answered in time"
         ),
         Chore("mutes.forget", "social_graph", HOUR_SECONDS, "delete mutes that have ended"),
+        Chore("dismissals.forget", "social_graph", HOUR_SECONDS, "delete dismissals that have ended"),
+        Chore(
+            "suggestions.schedule",
+            "social_graph",
+            60,
+            "have suggestions computed for all where KODAMA_SUGGESTIONS_HOURS have gone by, and give up what nobody works on",
+        ),
+        Chore("suggestions.clear", "social_graph", 300, "drop what a newer computation for all has replaced"),
+        Chore("suggestions.sample", "social_graph", HOUR_SECONDS, "have it measured how far suggestions have drifted"),
         Chore("codes.forget", "account", 60, "delete authorization codes that nobody has redeemed in time"),
         Chore("attempts.forget", "account", 600, "delete counts of passwords tried that hold nobody up any more"),
         Chore("confirmations.send", "account", 5, "send the mails that confirm addresses, with KODAMA_CONFIRM_EMAIL"),

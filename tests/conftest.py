@@ -2,7 +2,9 @@
 
 import importlib
 import os
+import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -124,6 +126,8 @@ def settings_for(database_url: str) -> Settings:
             "secret": SECRET,
             "shutdown_grace_seconds": 1,
             "rate_limits": False,
+            "suggestions_hours": 0,
+            "suggestions_folder": f"{tempfile.gettempdir()}/kodama-{uuid.uuid4().hex[:12]}",
             **addresses,
         }
     )
@@ -137,7 +141,9 @@ def fresh_settings(postgres_url: str, template_database: str) -> Iterator[Settin
         conn.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
         )
-    yield settings_for(_database(postgres_url, name))
+    fresh = settings_for(_database(postgres_url, name))
+    yield fresh
+    shutil.rmtree(fresh.suggestions_folder, ignore_errors=True)
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -33,7 +33,9 @@ def node_ports(ports: Mapping[str, int]) -> RabbitMQPorts:
     return RabbitMQPorts(**{name: ports[name] for name in NODE_PORTS})
 
 
-def network_environment(ports: Mapping[str, int], *, database_url: str, broker_url: str, secret: str) -> dict[str, str]:
+def network_environment(
+    ports: Mapping[str, int], *, database_url: str, broker_url: str, secret: str, suggestions_folder: str
+) -> dict[str, str]:
     """What every process of the network is told. Holds secrets."""
     services = {f"KODAMA_{name.upper()}_ADDRESS": f"{LOOPBACK}:{ports[name]}" for name in (*SERVICES, "gateway")}
     metrics = {f"KODAMA_{name.upper()}_METRICS_ADDRESS": f"{LOOPBACK}:{ports[f'{name}_metrics']}" for name in MEASURED}
@@ -41,6 +43,7 @@ def network_environment(ports: Mapping[str, int], *, database_url: str, broker_u
         "KODAMA_DATABASE_URL": database_url,
         "KODAMA_BROKER_URL": broker_url,
         "KODAMA_SECRET": secret,
+        "KODAMA_SUGGESTIONS_FOLDER": suggestions_folder,
         **services,
         **metrics,
     }

@@ -19,7 +19,7 @@ from typing import Any
 from deploy.local.errors import AlreadyRunning, LocalError
 
 # All that this package keeps in a state folder; nothing else in it is ever removed.
-CONTENTS = ("run", "log", "postgres", "rabbitmq", "secrets", "memory.json")
+CONTENTS = ("run", "log", "postgres", "rabbitmq", "suggestions", "secrets", "memory.json")
 CHECKOUT = Path(__file__).resolve().parents[2]
 REACHABLE = Path("/var/tmp")  # noqa: S108 - only folders of our own with checked owner and mode are made there
 

@@ -148,6 +148,7 @@ def _plan(
         database_url=database_url,
         broker_url=broker.url,
         secret=environ.get("KODAMA_SECRET") or secrets.kodama,
+        suggestions_folder=str(state.root / "suggestions"),
     )
     return Network(environment, server, broker, app_commands(environment))
 

@@ -7,7 +7,15 @@ from typing import NoReturn, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from chassis.errors import KodamaError
 from chassis.settings import Settings
@@ -45,7 +53,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         yield _lines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         bars: dict[str, TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:

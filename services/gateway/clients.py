@@ -57,7 +57,10 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
     ),
     "kodama.account.v1.OAuthService": ("VerifyToken", "BatchVerifyTokens", "GetApp", "CheckAuthorization"),
     "kodama.account.v1.SessionService": ("EndSession", "ListGrants", "RevokeGrant"),
-    "kodama.social_graph.v1.SuggestionService": ("ListSuggestions", "DismissSuggestion"),
+    "kodama.social_graph.v1.SuggestionService": (
+        *("ListSuggestions", "ExplainSuggestion", "ListDismissedSuggestions"),
+        *("DismissSuggestion", "RestoreSuggestion"),
+    ),
     "kodama.status.v1.StatusService": (
         "BatchGetStatuses",
         "ListAccountStatuses",

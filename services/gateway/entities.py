@@ -295,16 +295,6 @@ class FamiliarFollowers(Entity, kw_only=True):
     accounts: list[Account]
 
 
-class Suggestion(Entity, kw_only=True):
-    """Somebody the caller might know, and why."""
-
-    source: Literal["friends_of_friends"] = "friends_of_friends"
-    sources: list[Literal["friends_of_friends"]]
-    account: Account
-    mutuals_count: int
-    mutuals: list[Account]
-
-
 class Token(Entity, kw_only=True):
     """A bearer token, shown this once."""
 

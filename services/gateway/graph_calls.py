@@ -131,7 +131,27 @@ class GraphCalls(Calling):
         request = suggestion_pb.ListSuggestionsRequest(account_id=account_id, limit=limit)
         return (await self._read(self._suggestion.ListSuggestions, request)).suggestions
 
+    async def explain_suggestion(self, account_id: int, target_id: int) -> suggestion_pb.ExplainSuggestionResponse:
+        """Return why somebody is suggested to a member, or why not."""
+        request = suggestion_pb.ExplainSuggestionRequest(account_id=account_id, target_id=target_id)
+        return await self._read(self._suggestion.ExplainSuggestion, request)
+
     async def dismiss_suggestion(self, account_id: int, target_id: int) -> None:
-        """Never suggest the target to the account again."""
+        """Do not suggest the target to the account again."""
         request = suggestion_pb.DismissSuggestionRequest(account_id=account_id, target_id=target_id)
         await self._write(self._suggestion.DismissSuggestion, request)
+
+    async def restore_suggestion(self, account_id: int, target_id: int) -> None:
+        """Let the target be suggested to the account again."""
+        request = suggestion_pb.RestoreSuggestionRequest(account_id=account_id, target_id=target_id)
+        await self._write(self._suggestion.RestoreSuggestion, request)
+
+    async def dismissed_suggestions(
+        self, account_id: int, *, page_size: int, page_token: str
+    ) -> tuple[Sequence[social_graph_pb2.DismissedSuggestion], str]:
+        """Return a page of whom an account has dismissed, and the token of the next; empty at the end."""
+        request = suggestion_pb.ListDismissedSuggestionsRequest(
+            account_id=account_id, page_size=page_size, page_token=page_token
+        )
+        answer = await self._read(self._suggestion.ListDismissedSuggestions, request)
+        return answer.dismissed_suggestions, answer.next_page_token

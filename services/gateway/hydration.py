@@ -8,17 +8,19 @@ from kodama.account.v1 import account_pb2
 from kodama.blog.v1 import blog_entry_pb2, comment_pb2
 from kodama.media.v1 import media_pb2
 from kodama.social_graph.v1 import social_graph_pb2
+from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
 from kodama.status.v1 import status_pb2
 from kodama.timeline.v1 import notification_pb2
 
 from chassis.coalescing import Loader
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import Kind, kind_of
-from services.gateway import entities
+from services.gateway import entities, suggestion_rendering
 from services.gateway.clients import Clients
 from services.gateway.fragments import Fragments
 from services.gateway.home_pages import HomeEntry
 from services.gateway.rendering import NO_MEDIA, Counts, Renderer
+from services.gateway.suggestion_entities import DismissedSuggestion, Suggestion, SuggestionReason
 
 Member = tuple[account_pb2.Account, Counts]
 """A member, and what is counted of them."""
@@ -274,20 +276,30 @@ class Hydration:
             raise NotFound("There is no such notification.", resource="notification")
         return found[0]
 
-    async def suggestions(self, suggestions: Sequence[social_graph_pb2.Suggestion]) -> list[entities.Suggestion]:
+    async def suggestions(self, suggestions: Sequence[social_graph_pb2.Suggestion]) -> list[Suggestion]:
         """Return suggestions with the accounts that they name, in the same order."""
         accounts = await self.accounts(
             an_id for suggestion in suggestions for an_id in (suggestion.account_id, *suggestion.mutual_friend_ids)
         )
+        return [suggestion_rendering.suggestion(one, accounts) for one in suggestions if one.account_id in accounts]
+
+    async def suggestion_reason(self, explained: suggestion_pb.ExplainSuggestionResponse) -> SuggestionReason:
+        """Return why somebody is suggested or not, with the accounts that it names. Raises NotFound where they are gone by now."""
+        wanted = (explained.suggestion.account_id, *explained.suggestion.mutual_friend_ids)
+        accounts = await self.accounts(wanted)
+        if explained.suggestion.account_id not in accounts:
+            raise NotFound("There is no such member.", resource="account")
+        return suggestion_rendering.reason(explained, accounts)
+
+    async def dismissed_suggestions(
+        self, dismissed: Sequence[social_graph_pb2.DismissedSuggestion]
+    ) -> list[DismissedSuggestion]:
+        """Return whom somebody does not want to see suggested, in the same order; without those who are gone."""
+        accounts = await self.accounts(one.account_id for one in dismissed)
         return [
-            entities.Suggestion(
-                sources=["friends_of_friends"],
-                account=accounts[suggestion.account_id],
-                mutuals_count=suggestion.mutual_friends_count,
-                mutuals=[accounts[an_id] for an_id in suggestion.mutual_friend_ids if an_id in accounts],
-            )
-            for suggestion in suggestions
-            if suggestion.account_id in accounts
+            suggestion_rendering.dismissed(one, accounts[one.account_id])
+            for one in dismissed
+            if one.account_id in accounts
         ]
 
 

@@ -1,6 +1,7 @@
 """Who is a friend of whom, who asked, who blocks, and who might know each other.
 
-Owns `friendships`, `friend_requests`, `blocks`, `mutes`, `members`, `suggestions`, `dismissals` and `claims`; publishes
-`friendship.formed`, `friendship.ended`, `friendships.imported` and `suggestions.requested`; calls account to learn who exists.
-Its worker computes suggestions with networkx.
+Owns `friendships`, `friend_requests`, `blocks`, `mutes`, `members`, `claims`, `dismissals`, and of suggestions `generations`,
+`suggestions`, `refreshed_suggestions`, `shown_suggestions` and `suggestion_outcomes`; publishes `friendship.*`, `friend_request.*`,
+`friendships.imported` and `suggestions.*`; calls account to learn who exists. Its workers compute suggestions with networkx and numba,
+from snapshots in files.
 """

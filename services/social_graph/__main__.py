@@ -16,19 +16,20 @@ from chassis.rpc import Service, open_channel
 from chassis.settings import Settings, load_settings
 from services.social_graph.blocking import Blocking
 from services.social_graph.clients import Accounts
+from services.social_graph.explaining import Explaining
 from services.social_graph.friendships import Friendships
+from services.social_graph.generations import Generations
 from services.social_graph.importing import Importing
 from services.social_graph.mute_store import delete_expired_mutes
 from services.social_graph.muting import Muting
+from services.social_graph.outcomes import Outcomes
 from services.social_graph.relations import Relations
-from services.social_graph.servicer import (
-    SocialGraphServicer,
-    SuggestionServicer,
-    social_graph_service,
-    suggestion_service,
-)
+from services.social_graph.servicer import SocialGraphServicer, social_graph_service
 from services.social_graph.store import delete_expired_requests
 from services.social_graph.suggesting import Suggesting
+from services.social_graph.suggestion_servicer import SuggestionServicer, suggestion_service
+from services.social_graph.suggestion_store import delete_expired_dismissals
+from services.social_graph.watching import watching
 
 
 async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
@@ -50,11 +51,21 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
         Relations(pool, accounts),
         Importing(pool, bell, accounts, settings.max_friends),
     )
+    suggesting = Suggesting(pool, bell, accounts, dismissal_days=settings.dismissal_days)
+    generations = Generations(pool, bell, hours=settings.suggestions_hours)
+    outcomes = Outcomes(pool)
+    await stack.enter_async_context(outcomes.flushing())
+    await stack.enter_async_context(watching(pool))
     await stack.enter_async_context(repeat("requests.forget", delete_expired_requests, pool))
     await stack.enter_async_context(repeat("mutes.forget", delete_expired_mutes, pool))
+    await stack.enter_async_context(repeat("dismissals.forget", delete_expired_dismissals, pool))
+    await stack.enter_async_context(repeat("suggestions.schedule", generations.schedule_step, pool))
+    await stack.enter_async_context(repeat("suggestions.clear", generations.clear_step, pool))
+    await stack.enter_async_context(repeat("suggestions.sample", generations.sample_step, pool))
+    explaining = Explaining(pool, accounts, suggesting)
     return [
         social_graph_service(servicer),
-        suggestion_service(SuggestionServicer(writes, Suggesting(pool, bell))),
+        suggestion_service(SuggestionServicer(writes, suggesting, explaining, generations, outcomes)),
         ledger_service(pool),
     ]
 

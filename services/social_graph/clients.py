@@ -1,6 +1,7 @@
 """What this service asks others."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from kodama.account.v1 import account_pb2
 from kodama.account.v1 import account_service_pb2 as pb
@@ -11,6 +12,15 @@ from chassis.rpc import call
 
 LOOKUP_SECONDS = 5
 BATCH_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a member wants others to know of them."""
+
+    is_discoverable: bool
+    """They may be suggested to others."""
+    hides_friends: bool
 
 
 class Accounts:
@@ -24,6 +34,13 @@ class Accounts:
         """Return those that do not exist, ascending. Raises Unavailable where account does not answer."""
         known = {account.id for account in await self._get(account_ids)}
         return [account_id for account_id in sorted(set(account_ids)) if account_id not in known]
+
+    async def stand(self, account_ids: Collection[int]) -> dict[int, Standing]:
+        """Return what those that exist want others to know, by id. Raises Unavailable as above."""
+        return {
+            account.id: Standing(is_discoverable=account.is_discoverable, hides_friends=account.hides_friends)
+            for account in await self._get(account_ids)
+        }
 
     async def find_open(self, account_ids: Collection[int]) -> set[int]:
         """Return those that exist and let others read the list of their friends. Raises Unavailable as above."""

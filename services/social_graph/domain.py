@@ -4,19 +4,23 @@ import base64
 import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 
 from chassis.errors import InvalidField, LimitReached, NotFound
 
 MAX_SUGGESTIONS = 50
 MAX_SAMPLES = 3
 MAX_WEDGES = 250_000
-"""How many friends of friends are computed with at once, counted once per path: about 1.5 s of a processor and 100 MB."""
+"""How many friends of friends are looked at for one member at most, counted once per path."""
 DEFAULT_PAGE_SIZE = 40
 MAX_PAGE_SIZE = 1000
 MAX_TOKEN_LENGTH = 100
 MAX_MUTE_SECONDS = 10 * 365 * 24 * 3600
 MAX_MUTUAL_FRIENDS = 40
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+LAST_MICROSECOND = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 @dataclass(frozen=True, order=True)
@@ -95,36 +99,54 @@ class MutedAccount:
     """None for ever."""
 
 
+class Source(IntEnum):
+    """Where a suggestion is from; the values of kodama.social_graph.v1.SuggestionSource."""
+
+    FRIENDS_OF_FRIENDS = 1
+    NEARBY = 2
+    """Near each other on longer ways."""
+    COMMUNITY = 3
+    """Many know them among the people around the member."""
+    POPULAR = 4
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """Somebody a member might know, and why."""
 
     account_id: int
-    score: float
-    mutual_friends_count: int
-    mutual_friend_ids: tuple[int, ...]
-    """At most three of the mutual friends, those that weigh most first."""
+    source: Source
+    score: float = 0.0
+    """What the mutual friends weigh that the member may see."""
+    mutual_friends_count: int = 0
+    """Of those that the member may see."""
+    mutual_friend_ids: tuple[int, ...] = ()
+    """At most three of them, those that weigh most first."""
+    hides_mutual_friends: bool = False
+    """They hide their friends, so that nothing is told of mutual ones."""
 
 
 @dataclass(frozen=True)
-class Block:
-    """Members to compute together: those with friends and ids above `after_id`, up to and with `until_id`."""
+class DismissedSuggestion:
+    """Whom a member does not want to see suggested."""
 
-    after_id: int
-    until_id: int
-    members: int
-
-    def payload(self) -> dict[str, int]:
-        """Return what the task to compute it carries."""
-        return {"after_id": self.after_id, "until_id": self.until_id}
+    account_id: int
+    created_at: datetime
+    expires_at: datetime | None
+    """None for good."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How many members have friends, and how many of them have suggestions computed."""
+class Obstacle(IntEnum):
+    """Why somebody is not suggested now; the values of kodama.social_graph.v1.Obstacle."""
 
-    members: int
-    members_computed: int
+    FRIEND = 1
+    REQUESTED = 2
+    REQUESTED_BY = 3
+    BLOCKING = 4
+    MUTING = 5
+    DISMISSED = 6
+    NOT_DISCOVERABLE = 7
+    NOT_AMONG_THE_BEST = 8
 
 
 def check_pair(account_id: int, other_id: int, field: str) -> Pair:
@@ -216,3 +238,14 @@ def read_page_token(token: str, parts: int) -> tuple[int, ...] | None:
     if len(numbers) != parts or not all(n.isdecimal() and len(n) <= 19 and int(n) < 2**63 for n in numbers):
         raise fault
     return tuple(map(int, numbers))
+
+
+def write_latest_token(created_at: datetime, other_id: int) -> str:
+    """Return the token for the page after this row, in a list in the order of (created_at, the other's id), descending."""
+    return write_page_token((created_at - EPOCH) // MICROSECOND, other_id)
+
+
+def read_latest_token(token: str) -> tuple[datetime, int] | None:
+    """Return the (created_at, other's id) in a token, None in an empty one. Raises InvalidField as `read_page_token`."""
+    key = read_page_token(token, parts=2)
+    return (EPOCH + min(key[0], LAST_MICROSECOND) * MICROSECOND, key[1]) if key else None

@@ -8,7 +8,7 @@ from chassis.database import Connection
 from chassis.errors import NotFound
 from chassis.idempotency import Write
 from chassis.ledger import Bell
-from services.social_graph import store
+from services.social_graph import outcomes, store
 from services.social_graph.clients import Accounts
 from services.social_graph.domain import Pair, Relationship, check_pair, no_such_member, too_many_friends
 
@@ -42,6 +42,7 @@ class Friendships:
             await _form(conn, pair, requester_id=target_id, accepter_id=account_id)
         else:
             await store.insert_request(conn, account_id, target_id, self._request_days)
+            await outcomes.count_sent(conn, account_id, target_id)
             await ledger.append(conn, "friend_request.sent", [_told(target_id, account_id, is_accepted=0)])
         [relationship] = await store.relate(conn, account_id, [target_id])
         write.ring(self._bell)
@@ -93,6 +94,7 @@ class Friendships:
 
 
 async def _form(conn: Connection, pair: Pair, *, requester_id: int, accepter_id: int) -> None:
+    await outcomes.count_accepted(conn, requester_id, accepter_id)
     await store.form_friendships(conn, [pair])
     await ledger.append(conn, "friendship.formed", [pair.payload()])
     await ledger.append(conn, "friend_request.accepted", [_told(requester_id, accepter_id, is_accepted=1)])

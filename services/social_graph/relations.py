@@ -1,7 +1,7 @@
 """Use case: tell who stands how to whom, from committed state and never from a cache."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from chassis.coalescing import Loader
@@ -18,15 +18,14 @@ from services.social_graph.domain import (
     check_id,
     limit_of,
     page_size_of,
+    read_latest_token,
     read_page_token,
+    write_latest_token,
     write_page_token,
 )
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 MAX_PAIRS = 5000
 """Of viewer and account, in one query."""
-LAST_MICROSECOND = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
 
 Row = TypeVar("Row", FriendRequest, BlockedAccount, MutedAccount)
 ReadLatest = Callable[[Connection, int, tuple[datetime, int] | None, int], Awaitable[list[Row]]]
@@ -132,14 +131,13 @@ class Relations:
         """Return a page of what is read in the order of (created_at, the other's id), descending, and the next page's token."""
         check_id(account_id, "account_id")
         size = page_size_of(page_size)
-        key = read_page_token(page_token, parts=2)
-        before = (EPOCH + min(key[0], LAST_MICROSECOND) * MICROSECOND, key[1]) if key else None
+        before = read_latest_token(page_token)
         async with connection(self._pool) as conn:
             rows = await read(conn, account_id, before, size + 1)
         page = rows[:size]
         if len(rows) <= size:
             return page, ""
-        return page, write_page_token((page[-1].created_at - EPOCH) // MICROSECOND, other_id(page[-1]))
+        return page, write_latest_token(page[-1].created_at, other_id(page[-1]))
 
     async def counts(self, account_ids: Sequence[int]) -> dict[int, int]:
         """Return how many friends each account has that has any."""

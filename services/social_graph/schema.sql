@@ -2,6 +2,54 @@
 
 CREATE SCHEMA social_graph;
 
+CREATE FUNCTION attach_generation_table(generation bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'social_graph'
+    AS $_$
+BEGIN
+    IF EXISTS (SELECT FROM generation_blocks AS block WHERE block.generation = $1 AND computed_at IS NULL) THEN
+        RAISE EXCEPTION 'generation % is not whole', generation;
+    END IF;
+    EXECUTE format('ALTER TABLE suggestions ATTACH PARTITION %I FOR VALUES IN (%s)', 'suggestions_' || generation, generation);
+END
+$_$;
+
+CREATE FUNCTION drop_generation_table() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'social_graph'
+    AS $$
+DECLARE
+    read_id constant bigint := (SELECT max(id) FROM generations WHERE state = 'done');
+    old_id bigint;
+BEGIN
+    SELECT id INTO old_id FROM generations
+    WHERE state IN ('done', 'cancelled', 'failed') AND id IS DISTINCT FROM read_id AND to_regclass('suggestions_' || id) IS NOT NULL
+    ORDER BY id LIMIT 1;
+    IF old_id IS NULL THEN
+        RETURN 0;
+    END IF;
+    EXECUTE format('DROP TABLE %I', 'suggestions_' || old_id);
+    RETURN 1;
+END
+$$;
+
+CREATE FUNCTION make_generation_table(generation bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'social_graph'
+    AS $$
+DECLARE
+    name constant text := 'suggestions_' || generation;
+BEGIN
+    IF NOT EXISTS (SELECT FROM generations WHERE id = generation AND state = 'tuning') THEN
+        RAISE EXCEPTION 'generation % is not being tuned', generation;
+    END IF;
+    EXECUTE format('DROP TABLE IF EXISTS %I', name);
+    EXECUTE format('CREATE TABLE %I (LIKE suggestions INCLUDING ALL)', name);
+    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT %I CHECK (generation = %s)', name, name || '_only', generation);
+    EXECUTE format('GRANT SELECT, INSERT ON %I TO %I', name, session_user);
+END
+$$;
+
 CREATE FUNCTION next_id(kind integer) RETURNS bigint
     LANGUAGE sql
     AS $$
@@ -15,6 +63,22 @@ CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     AS $$
     SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws('/', current_schema(), account_id, request_id), 0))
 $$;
+
+CREATE TABLE dismissals (
+    account_id bigint NOT NULL,
+    target_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT dismissals_of_others CHECK ((account_id <> target_id))
+);
+
+CREATE VIEW active_dismissals AS
+ SELECT account_id,
+    target_id,
+    created_at,
+    expires_at
+   FROM dismissals
+  WHERE ((expires_at IS NULL) OR (expires_at > statement_timestamp()));
 
 CREATE TABLE mutes (
     account_id bigint NOT NULL,
@@ -63,18 +127,68 @@ CREATE TABLE claims (
     CONSTRAINT claims_request_id_check CHECK (((octet_length(request_id) >= 1) AND (octet_length(request_id) <= 255)))
 );
 
-CREATE TABLE dismissals (
-    account_id bigint NOT NULL,
-    target_id bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT dismissals_of_others CHECK ((account_id <> target_id))
+CREATE TABLE generation_blocks (
+    generation bigint NOT NULL,
+    number integer NOT NULL,
+    start_row integer NOT NULL,
+    stop_row integer NOT NULL,
+    covered_members integer DEFAULT 0 NOT NULL,
+    computed_at timestamp with time zone,
+    CONSTRAINT generation_blocks_check CHECK ((stop_row > start_row))
 );
+
+CREATE TABLE generations (
+    id bigint NOT NULL,
+    state text DEFAULT 'requested'::text NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    snapshot_number integer DEFAULT 0 NOT NULL,
+    snapshot_at timestamp with time zone,
+    members integer DEFAULT 0 NOT NULL,
+    friendships bigint DEFAULT 0 NOT NULL,
+    model jsonb,
+    tuning jsonb DEFAULT '{}'::jsonb NOT NULL,
+    popular_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    drift real,
+    drift_members integer DEFAULT 0 NOT NULL,
+    drift_at timestamp with time zone,
+    CONSTRAINT generations_error_check CHECK ((length(error) <= 1000)),
+    CONSTRAINT generations_popular_ids_check CHECK ((cardinality(popular_ids) <= 200)),
+    CONSTRAINT generations_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'snapshotting'::text, 'tuning'::text, 'computing'::text, 'done'::text, 'cancelled'::text, 'failed'::text])))
+);
+
+CREATE VIEW described_generations AS
+ SELECT g.id,
+    g.state,
+    g.requested_at,
+    g.finished_at,
+    g.snapshot_number,
+    g.snapshot_at,
+    g.members,
+    g.friendships,
+    COALESCE((g.model)::text, ''::text) AS model_json,
+    g.error,
+    g.drift,
+    g.drift_members,
+    g.drift_at,
+    block.blocks,
+    block.blocks_done,
+    block.covered_members
+   FROM (generations g
+     CROSS JOIN LATERAL ( SELECT (count(*))::integer AS blocks,
+            (count(generation_blocks.computed_at))::integer AS blocks_done,
+            (COALESCE(sum(generation_blocks.covered_members), (0)::bigint))::integer AS covered_members
+           FROM generation_blocks
+          WHERE (generation_blocks.generation = g.id)) block);
 
 CREATE TABLE friend_requests (
     requester_id bigint NOT NULL,
     target_id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone DEFAULT (now() + '90 days'::interval) NOT NULL,
+    suggested_source smallint,
+    suggested_rank smallint,
     CONSTRAINT friend_requests_to_others CHECK ((requester_id <> target_id))
 );
 
@@ -83,6 +197,15 @@ CREATE TABLE friendships (
     friend_id bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT friendships_with_others CHECK ((account_id <> friend_id))
+);
+
+ALTER TABLE generations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME generations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE SEQUENCE id_sequence
@@ -130,14 +253,13 @@ CREATE TABLE members (
 )
 WITH (fillfactor='80');
 
-CREATE TABLE suggestions (
+CREATE TABLE refreshed_suggestions (
     account_id bigint NOT NULL,
     computed_at timestamp with time zone NOT NULL,
     suggested_ids bigint[] NOT NULL,
-    scores double precision[] NOT NULL,
-    mutual_counts integer[] NOT NULL,
-    sample_friend_ids bigint[] NOT NULL,
-    CONSTRAINT suggestions_parallel CHECK (((cardinality(suggested_ids) <= 50) AND (cardinality(scores) = cardinality(suggested_ids)) AND (cardinality(mutual_counts) = cardinality(suggested_ids)) AND (cardinality(sample_friend_ids) = (3 * cardinality(suggested_ids)))))
+    scores real[] NOT NULL,
+    sources smallint[] NOT NULL,
+    CONSTRAINT refreshed_suggestions_parallel CHECK (((cardinality(suggested_ids) <= 50) AND (cardinality(scores) = cardinality(suggested_ids)) AND (cardinality(sources) = cardinality(suggested_ids))))
 );
 
 CREATE VIEW waiting_requests AS
@@ -147,6 +269,66 @@ CREATE VIEW waiting_requests AS
     expires_at
    FROM friend_requests
   WHERE (expires_at > statement_timestamp());
+
+CREATE VIEW set_apart AS
+ SELECT friendships.account_id,
+    friendships.friend_id AS other_id
+   FROM friendships
+UNION ALL
+ SELECT waiting_requests.requester_id AS account_id,
+    waiting_requests.target_id AS other_id
+   FROM waiting_requests
+UNION ALL
+ SELECT waiting_requests.target_id AS account_id,
+    waiting_requests.requester_id AS other_id
+   FROM waiting_requests
+UNION ALL
+ SELECT blocks.account_id,
+    blocks.target_id AS other_id
+   FROM blocks
+UNION ALL
+ SELECT blocks.target_id AS account_id,
+    blocks.account_id AS other_id
+   FROM blocks
+UNION ALL
+ SELECT active_mutes.account_id,
+    active_mutes.target_id AS other_id
+   FROM active_mutes
+UNION ALL
+ SELECT active_dismissals.account_id,
+    active_dismissals.target_id AS other_id
+   FROM active_dismissals;
+
+CREATE TABLE shown_suggestions (
+    account_id bigint NOT NULL,
+    shown_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    suggested_ids bigint[] NOT NULL,
+    sources smallint[] NOT NULL,
+    ranks smallint[] NOT NULL,
+    CONSTRAINT shown_suggestions_check CHECK ((cardinality(sources) = cardinality(suggested_ids))),
+    CONSTRAINT shown_suggestions_check1 CHECK ((cardinality(ranks) = cardinality(suggested_ids))),
+    CONSTRAINT shown_suggestions_suggested_ids_check CHECK ((cardinality(suggested_ids) <= 50))
+);
+
+CREATE TABLE suggestion_outcomes (
+    source smallint NOT NULL,
+    rank smallint NOT NULL,
+    shown bigint DEFAULT 0 NOT NULL,
+    sent bigint DEFAULT 0 NOT NULL,
+    accepted bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT suggestion_outcomes_rank_check CHECK (((rank >= 1) AND (rank <= 50))),
+    CONSTRAINT suggestion_outcomes_source_check CHECK (((source >= 1) AND (source <= 4)))
+);
+
+CREATE TABLE suggestions (
+    generation bigint NOT NULL,
+    account_id bigint NOT NULL,
+    suggested_ids bigint[] NOT NULL,
+    scores real[] NOT NULL,
+    sources smallint[] NOT NULL,
+    CONSTRAINT suggestions_parallel CHECK (((cardinality(suggested_ids) <= 50) AND (cardinality(scores) = cardinality(suggested_ids)) AND (cardinality(sources) = cardinality(suggested_ids))))
+)
+PARTITION BY LIST (generation);
 
 ALTER TABLE ONLY blocks
     ADD CONSTRAINT blocks_pkey PRIMARY KEY (account_id, target_id);
@@ -166,6 +348,12 @@ ALTER TABLE ONLY friend_requests
 ALTER TABLE ONLY friendships
     ADD CONSTRAINT friendships_pkey PRIMARY KEY (account_id, friend_id);
 
+ALTER TABLE ONLY generation_blocks
+    ADD CONSTRAINT generation_blocks_pkey PRIMARY KEY (generation, number);
+
+ALTER TABLE ONLY generations
+    ADD CONSTRAINT generations_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (id);
 
@@ -175,14 +363,27 @@ ALTER TABLE ONLY members
 ALTER TABLE ONLY mutes
     ADD CONSTRAINT mutes_pkey PRIMARY KEY (account_id, target_id);
 
+ALTER TABLE ONLY refreshed_suggestions
+    ADD CONSTRAINT refreshed_suggestions_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY shown_suggestions
+    ADD CONSTRAINT shown_suggestions_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY suggestion_outcomes
+    ADD CONSTRAINT suggestion_outcomes_pkey PRIMARY KEY (source, rank);
+
 ALTER TABLE ONLY suggestions
-    ADD CONSTRAINT suggestions_pkey PRIMARY KEY (account_id);
+    ADD CONSTRAINT suggestions_pkey PRIMARY KEY (generation, account_id);
 
 CREATE INDEX blocks_by_target ON blocks USING btree (target_id, account_id);
 
 CREATE INDEX blocks_by_time ON blocks USING btree (account_id, created_at, target_id);
 
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
+
+CREATE INDEX dismissals_by_end ON dismissals USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX dismissals_by_time ON dismissals USING btree (account_id, created_at, target_id);
 
 CREATE INDEX friend_requests_by_end ON friend_requests USING btree (expires_at);
 
@@ -191,6 +392,8 @@ CREATE INDEX friend_requests_incoming ON friend_requests USING btree (target_id,
 CREATE UNIQUE INDEX friend_requests_one_per_pair ON friend_requests USING btree (LEAST(requester_id, target_id), GREATEST(requester_id, target_id));
 
 CREATE INDEX friend_requests_outgoing ON friend_requests USING btree (requester_id, created_at, target_id);
+
+CREATE UNIQUE INDEX generations_at_work ON generations USING btree ((true)) WHERE (state = ANY (ARRAY['requested'::text, 'snapshotting'::text, 'tuning'::text, 'computing'::text]));
 
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
@@ -202,5 +405,10 @@ CREATE INDEX mutes_by_end ON mutes USING btree (expires_at) WHERE (expires_at IS
 
 CREATE INDEX mutes_by_time ON mutes USING btree (account_id, created_at, target_id);
 
+CREATE INDEX refreshed_suggestions_by_age ON refreshed_suggestions USING btree (computed_at);
+
 ALTER TABLE ONLY friendships
     ADD CONSTRAINT friendships_symmetric FOREIGN KEY (friend_id, account_id) REFERENCES friendships(account_id, friend_id);
+
+ALTER TABLE ONLY generation_blocks
+    ADD CONSTRAINT generation_blocks_generation_fkey FOREIGN KEY (generation) REFERENCES generations(id) ON DELETE CASCADE;

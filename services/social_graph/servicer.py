@@ -1,4 +1,4 @@
-"""The RPCs of SocialGraphService and SuggestionService: requests into the domain's words and back, no rules, no SQL."""
+"""The RPCs of SocialGraphService: requests into the domain's words and back, no rules, no SQL."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
@@ -8,8 +8,6 @@ import grpc
 from kodama.social_graph.v1 import social_graph_pb2 as graph_pb
 from kodama.social_graph.v1 import social_graph_service_pb2 as pb
 from kodama.social_graph.v1 import social_graph_service_pb2_grpc as pb_grpc
-from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
-from kodama.social_graph.v1 import suggestion_service_pb2_grpc as suggestion_pb_grpc
 
 from chassis import caller
 from chassis.errors import InvalidField
@@ -21,7 +19,6 @@ from services.social_graph.friendships import Friendships
 from services.social_graph.importing import Importing
 from services.social_graph.muting import Muting
 from services.social_graph.relations import Relations
-from services.social_graph.suggesting import Suggesting
 
 MAX_BATCH = 1000
 MAX_MUTUAL_BATCH = 40
@@ -242,55 +239,6 @@ def _grouped(friends: Sequence[tuple[int, list[int]]]) -> Iterator[pb.StreamFrie
         yield response
 
 
-class SuggestionServicer(suggestion_pb_grpc.SuggestionServiceServicer):
-    """Translates between SuggestionService and its use case."""
-
-    def __init__(self, writes: Writes, suggesting: Suggesting) -> None:
-        self.writes = writes
-        self._suggesting = suggesting
-
-    async def ListSuggestions(
-        self, request: suggestion_pb.ListSuggestionsRequest, context: Context
-    ) -> suggestion_pb.ListSuggestionsResponse:
-        """Return the best suggestions."""
-        suggestions = await self._suggesting.best(request.account_id, request.limit)
-        return suggestion_pb.ListSuggestionsResponse(
-            suggestions=[
-                graph_pb.Suggestion(
-                    account_id=suggestion.account_id,
-                    score=suggestion.score,
-                    mutual_friends_count=suggestion.mutual_friends_count,
-                    mutual_friend_ids=suggestion.mutual_friend_ids,
-                )
-                for suggestion in suggestions
-            ]
-        )
-
-    @once(suggestion_pb.DismissSuggestionResponse)
-    async def DismissSuggestion(
-        self, request: suggestion_pb.DismissSuggestionRequest, write: Write
-    ) -> suggestion_pb.DismissSuggestionResponse:
-        """Never suggest this member again."""
-        await self._suggesting.dismiss(write, request.account_id, request.target_id)
-        return suggestion_pb.DismissSuggestionResponse()
-
-    async def RefreshSuggestions(
-        self, request: suggestion_pb.RefreshSuggestionsRequest, context: Context
-    ) -> suggestion_pb.RefreshSuggestionsResponse:
-        """Queue the computation for all."""
-        members, blocks = await self._suggesting.queue_all()
-        return suggestion_pb.RefreshSuggestionsResponse(members=members, blocks=blocks)
-
-    async def GetSuggestionProgress(
-        self, request: suggestion_pb.GetSuggestionProgressRequest, context: Context
-    ) -> suggestion_pb.GetSuggestionProgressResponse:
-        """Tell how far the computation is."""
-        open_tasks, progress = await self._suggesting.progress()
-        return suggestion_pb.GetSuggestionProgressResponse(
-            open_tasks=open_tasks, members=progress.members, members_computed=progress.members_computed
-        )
-
-
 def _to_proto(relationship: Relationship) -> graph_pb.Relationship:
     return graph_pb.Relationship(
         account_id=relationship.account_id,
@@ -338,20 +286,4 @@ def social_graph_service(servicer: SocialGraphServicer) -> Service:
             "BatchImportFriendships": frozenset({caller.OPERATOR}),
         },
         methods=method_names(pb.DESCRIPTOR.services_by_name["SocialGraphService"]),
-    )
-
-
-def suggestion_service(servicer: SuggestionServicer) -> Service:
-    """Return the service for a server, with who may call what."""
-    operators = frozenset({caller.OPERATOR})
-    return Service(
-        name="kodama.social_graph.v1.SuggestionService",
-        add=lambda server: suggestion_pb_grpc.add_SuggestionServiceServicer_to_server(servicer, server),
-        callers={
-            "ListSuggestions": frozenset({caller.GATEWAY, caller.OPERATOR}),
-            "DismissSuggestion": frozenset({caller.GATEWAY}),
-            "RefreshSuggestions": operators,
-            "GetSuggestionProgress": operators,
-        },
-        methods=method_names(suggestion_pb.DESCRIPTOR.services_by_name["SuggestionService"]),
     )

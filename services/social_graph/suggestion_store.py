@@ -1,244 +1,274 @@
-"""Every SQL text about suggestions."""
+"""Every SQL text about what is suggested to whom, and what they say to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 
 from psycopg.rows import class_row
 
 from chassis.database import Connection
-from services.social_graph.domain import MAX_SAMPLES, Block, Progress, Suggestion
+from services.social_graph.domain import DismissedSuggestion, Source
 
-RUN_LOCK_KEY = 0x73756767  # "sugg"
-CUT_SECONDS = 30
+EXPIRED_STEP = 1000
+EXPORT_STEP = 1000
 
 
 @dataclass(frozen=True)
-class Neighbour:
-    """All friends of one account of a group's surroundings."""
+class Candidate:
+    """Somebody who may be suggested as far as this service knows."""
 
     account_id: int
-    is_mutual: bool
-    """Friend of a member of the group, and to be taken into account; else a member itself."""
+    source: Source
+
+
+@dataclass(frozen=True)
+class MutualFriends:
+    """Whom a viewer and an account both have for friends: those that weigh most first."""
+
+    account_id: int
     friend_ids: list[int]
+    weights: list[float]
+    """What each adds to the score."""
 
 
-async def group_members(conn: Connection, account_ids: Sequence[int], max_wedges: int) -> list[list[int]]:
-    """Return those of these members that have friends, in groups to compute together.
+@dataclass(frozen=True)
+class StoredSuggestions:
+    """What is stored for a member, the best first."""
 
-    The friends of a group's members have about `max_wedges` friends in all; a member whose friends alone have more is a group
-    of its own.
+    account_id: int
+    suggested_ids: list[int]
+    scores: list[float]
+    sources: list[int]
+
+
+async def list_candidates(conn: Connection, viewer_id: int) -> list[Candidate]:
+    """Return those of the stored suggestions that may be shown to the viewer now, the best first."""
+    cursor = await conn.execute(
+        """
+        WITH stored AS (
+            SELECT suggested_ids, sources FROM (
+                SELECT snapshot_at AS computed_at, suggested_ids, sources
+                FROM suggestions JOIN generations ON generations.id = generation
+                WHERE generation = (SELECT max(id) FROM generations WHERE state = 'done') AND account_id = %(viewer_id)s
+                UNION ALL
+                SELECT computed_at, suggested_ids, sources FROM refreshed_suggestions WHERE account_id = %(viewer_id)s
+            ) AS either ORDER BY computed_at DESC LIMIT 1
+        )
+        SELECT candidate.id, source FROM stored, unnest(suggested_ids, sources)
+            WITH ORDINALITY AS candidate(id, source, place)
+        WHERE candidate.id <> %(viewer_id)s
+        AND NOT EXISTS (SELECT FROM set_apart WHERE account_id = %(viewer_id)s AND other_id = candidate.id)
+        ORDER BY place
+        """,
+        {"viewer_id": viewer_id},
+    )
+    return [Candidate(an_id, Source(source)) for an_id, source in await cursor.fetchall()]
+
+
+async def list_friends_of_friends(
+    conn: Connection, viewer_id: int, left_out: Sequence[int], max_wedges: int, limit: int
+) -> list[int]:
+    """Return those of the viewer's friends' friends that may be shown now, by what their mutual friends weigh.
+
+    A mutual friend weighs one divided by the number of their friends (resource allocation). Friends with the fewest friends count, as
+    far as these are not more than `max_wedges` in all.
     """
     cursor = await conn.execute(
         """
-        WITH reach AS (
-            SELECT friendships.account_id, sum(friend.friends_count) AS wedges
-            FROM friendships JOIN members AS friend ON friend.account_id = friend_id
-            WHERE friendships.account_id = ANY(%(account_ids)s::bigint[]) GROUP BY friendships.account_id
+        WITH near AS (
+            SELECT friend_id, friends_count, sum(friends_count) OVER (ORDER BY friends_count, friend_id) AS wedges
+            FROM friendships JOIN members ON members.account_id = friend_id WHERE friendships.account_id = %(viewer_id)s
         ),
-        cut AS (
-            SELECT account_id, CASE WHEN wedges > %(max_wedges)s THEN account_id END AS alone,
-                div(sum(wedges) FILTER (WHERE wedges <= %(max_wedges)s) OVER (ORDER BY account_id), %(max_wedges)s) AS part
-            FROM reach
+        candidate AS (
+            SELECT theirs.friend_id AS id, sum(1.0::float8 / greatest(friends_count, 1)) AS score
+            FROM near JOIN friendships AS theirs ON theirs.account_id = near.friend_id
+            WHERE wedges <= %(max_wedges)s AND theirs.friend_id <> ALL(%(left_out)s::bigint[])
+            GROUP BY theirs.friend_id
         )
-        SELECT array_agg(account_id ORDER BY account_id) FROM cut GROUP BY alone, part ORDER BY 1
+        SELECT id FROM candidate WHERE id <> %(viewer_id)s
+        AND NOT EXISTS (SELECT FROM set_apart WHERE account_id = %(viewer_id)s AND other_id = id)
+        ORDER BY score DESC, id LIMIT %(limit)s
         """,
-        {"account_ids": list(account_ids), "max_wedges": max_wedges},
+        {"viewer_id": viewer_id, "left_out": list(left_out), "max_wedges": max_wedges, "limit": limit},
     )
-    return [group for (group,) in await cursor.fetchall()]
+    return [an_id for (an_id,) in await cursor.fetchall()]
 
 
-async def read_surroundings(
-    conn: Connection, group: Sequence[int], max_wedges: int
-) -> tuple[datetime, list[Neighbour]]:
-    """Return the friends of the members of a group and of all their friends, and when that was read, in one query.
+async def keep_suggestable(conn: Connection, viewer_id: int, account_ids: Sequence[int]) -> list[int]:
+    """Return those of these accounts that may be shown to the viewer now, in their order."""
+    cursor = await conn.execute(
+        """
+        SELECT candidate.id FROM unnest(%(account_ids)s::bigint[]) WITH ORDINALITY AS candidate(id, place)
+        WHERE candidate.id <> %(viewer_id)s
+        AND NOT EXISTS (SELECT FROM set_apart WHERE account_id = %(viewer_id)s AND other_id = candidate.id)
+        ORDER BY place
+        """,
+        {"viewer_id": viewer_id, "account_ids": list(account_ids)},
+    )
+    return [an_id for (an_id,) in await cursor.fetchall()]
 
-    Of the friends of a single member whose friends have more than `max_wedges` friends in all, those with the fewest are
-    taken into account: they weigh most.
+
+async def list_set_apart(conn: Connection, account_ids: Sequence[int]) -> dict[int, set[int]]:
+    """Return whom each of these accounts may not be suggested now besides its friends, for those that have any."""
+    cursor = await conn.execute(
+        """
+        SELECT account_id, array_agg(other_id) FROM set_apart WHERE account_id = ANY(%(account_ids)s::bigint[])
+        AND NOT EXISTS (
+            SELECT FROM friendships AS f WHERE f.account_id = set_apart.account_id AND f.friend_id = other_id
+        )
+        GROUP BY account_id
+        """,
+        {"account_ids": list(account_ids)},
+    )
+    return {an_id: set(others) for an_id, others in await cursor.fetchall()}
+
+
+async def list_mutual_friends(conn: Connection, viewer_id: int, account_ids: Sequence[int]) -> dict[int, MutualFriends]:
+    """Return whom the viewer and each of these accounts both have for friends, for those where there is anybody.
+
+    Nobody whom the viewer blocks or is blocked by. The weights are those of the current generation's model, one divided by the number
+    of friends before there is one.
     """
-    async with conn.cursor(binary=True) as cursor:
+    async with conn.cursor(row_factory=class_row(MutualFriends)) as cursor:
         await cursor.execute(
             """
-            WITH near AS (
-                SELECT friend_id, sum(friend.friends_count) OVER (
-                    PARTITION BY friendships.account_id ORDER BY friend.friends_count, friend_id
-                ) AS wedges
-                FROM friendships JOIN members AS friend ON friend.account_id = friend_id
-                WHERE friendships.account_id = ANY(%(group)s::bigint[])
+            WITH model AS (
+                SELECT coalesce((m.model ->> 'a')::float8, 1) AS a, coalesce((m.model ->> 'b')::float8, 0) AS b
+                FROM (VALUES (0)) AS always LEFT JOIN LATERAL (
+                    SELECT model FROM generations WHERE state = 'done' ORDER BY id DESC LIMIT 1
+                ) AS m ON true
             ),
-            loaded AS (
-                SELECT id, bool_or(is_mutual) AS is_mutual FROM (
-                    SELECT id, false AS is_mutual FROM unnest(%(group)s::bigint[]) AS member(id)
-                    UNION ALL
-                    SELECT friend_id, true FROM near WHERE wedges <= %(max_wedges)s OR %(take_all)s
-                ) AS account GROUP BY id
+            mutual AS (
+                SELECT asked.id, mine.friend_id, power(greatest(friend.friends_count, 1), -a)
+                    * power(greatest(own.friends_count, 1), -b) AS weight
+                FROM model CROSS JOIN unnest(%(account_ids)s::bigint[]) AS asked(id)
+                JOIN members AS own ON own.account_id = asked.id
+                JOIN friendships AS theirs ON theirs.account_id = asked.id
+                JOIN friendships AS mine ON mine.account_id = %(viewer_id)s AND mine.friend_id = theirs.friend_id
+                JOIN members AS friend ON friend.account_id = mine.friend_id
+                WHERE NOT EXISTS (SELECT FROM blocks WHERE account_id = %(viewer_id)s AND target_id = mine.friend_id)
+                AND NOT EXISTS (SELECT FROM blocks WHERE account_id = mine.friend_id AND target_id = %(viewer_id)s)
             )
-            SELECT statement_timestamp(), id, is_mutual, array_agg(friend_id)
-            FROM loaded JOIN friendships ON account_id = id GROUP BY id, is_mutual
+            SELECT id AS account_id, array_agg(friend_id ORDER BY weight DESC, friend_id) AS friend_ids,
+                array_agg(weight ORDER BY weight DESC, friend_id) AS weights
+            FROM mutual GROUP BY id
             """,
-            {"group": list(group), "max_wedges": max_wedges, "take_all": len(group) > 1},
+            {"viewer_id": viewer_id, "account_ids": list(account_ids)},
         )
-        rows = await cursor.fetchall()
-    if not rows:
-        return datetime.min, []
-    return rows[0][0], [Neighbour(*row[1:]) for row in rows]
+        return {mutual.account_id: mutual for mutual in await cursor.fetchall()}
 
 
-async def save_suggestions(
-    conn: Connection, computed_at: datetime, suggestions: Mapping[int, Sequence[Suggestion]]
-) -> None:
-    """Replace the suggestions of members in the caller's transaction, except where newer ones are there."""
+async def save_refreshed(conn: Connection, computed_at: datetime, suggestions: Sequence[StoredSuggestions]) -> None:
+    """Replace what was computed for single members, except where something later is there."""
     async with conn.cursor() as cursor:
         await cursor.executemany(
             """
-            INSERT INTO suggestions AS stored
-                (account_id, computed_at, suggested_ids, scores, mutual_counts, sample_friend_ids)
-            VALUES (%s, %s, %s::bigint[], %s::double precision[], %s::integer[], %s::bigint[])
+            INSERT INTO refreshed_suggestions AS stored (account_id, computed_at, suggested_ids, scores, sources)
+            VALUES (%s, %s, %s::bigint[], %s::real[], %s::smallint[])
             ON CONFLICT (account_id) DO UPDATE SET
                 computed_at = excluded.computed_at,
                 suggested_ids = excluded.suggested_ids,
                 scores = excluded.scores,
-                mutual_counts = excluded.mutual_counts,
-                sample_friend_ids = excluded.sample_friend_ids
+                sources = excluded.sources
             WHERE stored.computed_at <= excluded.computed_at
             """,
             [
-                (
-                    account_id,
-                    computed_at,
-                    [suggestion.account_id for suggestion in best],
-                    [suggestion.score for suggestion in best],
-                    [suggestion.mutual_friends_count for suggestion in best],
-                    list(chain.from_iterable(_samples(suggestion) for suggestion in best)),
-                )
-                for account_id, best in sorted(suggestions.items())  # one order for all workers: none waits in a circle
+                (each.account_id, computed_at, each.suggested_ids, each.scores, each.sources)
+                for each in sorted(suggestions, key=lambda each: each.account_id)  # one order: none waits in a circle
             ],
         )
 
 
-def _samples(suggestion: Suggestion) -> list[int]:
-    ids = list(suggestion.mutual_friend_ids[:MAX_SAMPLES])
-    return ids + [0] * (MAX_SAMPLES - len(ids))
-
-
-async def delete_suggestions(conn: Connection, account_ids: Sequence[int]) -> None:
-    """Delete the suggestions of those of these members that have no friends."""
-    await conn.execute(
-        "DELETE FROM suggestions WHERE account_id = ANY(%(account_ids)s::bigint[]) AND NOT EXISTS ("
-        " SELECT FROM friendships WHERE friendships.account_id = suggestions.account_id)",
-        {"account_ids": list(account_ids)},
-    )
-
-
-async def list_suggestions(conn: Connection, viewer_id: int, limit: int) -> list[Suggestion]:
-    """Return the best suggestions that may be shown to the viewer now, each with the mutual friends that still are."""
-    cursor = await conn.execute(
-        """
-        WITH candidate AS (
-            SELECT unnested.id, unnested.score, unnested.mutual_count, unnested.place,
-                sample_friend_ids[(unnested.place - 1) * 3 + 1 : unnested.place * 3] AS sample_ids
-            FROM suggestions, unnest(suggested_ids, scores, mutual_counts)
-                WITH ORDINALITY AS unnested(id, score, mutual_count, place)
-            WHERE account_id = %(viewer)s
-        )
-        SELECT candidate.id AS account_id, score, mutual_count AS mutual_friends_count, ARRAY(
-            SELECT sample.id FROM unnest(sample_ids) WITH ORDINALITY AS sample(id, place)
-            WHERE EXISTS (SELECT FROM friendships WHERE account_id = %(viewer)s AND friend_id = sample.id)
-            AND EXISTS (SELECT FROM friendships WHERE account_id = candidate.id AND friend_id = sample.id)
-            AND NOT EXISTS (SELECT FROM blocks WHERE account_id = %(viewer)s AND target_id = sample.id)
-            AND NOT EXISTS (SELECT FROM blocks WHERE account_id = sample.id AND target_id = %(viewer)s)
-            ORDER BY sample.place
-        ) AS mutual_friend_ids
-        FROM candidate
-        WHERE candidate.id <> %(viewer)s
-        AND NOT EXISTS (SELECT FROM friendships WHERE account_id = %(viewer)s AND friend_id = candidate.id)
-        AND NOT EXISTS (SELECT FROM waiting_requests WHERE requester_id = %(viewer)s AND target_id = candidate.id)
-        AND NOT EXISTS (SELECT FROM waiting_requests WHERE requester_id = candidate.id AND target_id = %(viewer)s)
-        AND NOT EXISTS (SELECT FROM active_mutes WHERE account_id = %(viewer)s AND target_id = candidate.id)
-        AND NOT EXISTS (SELECT FROM blocks WHERE account_id = %(viewer)s AND target_id = candidate.id)
-        AND NOT EXISTS (SELECT FROM blocks WHERE account_id = candidate.id AND target_id = %(viewer)s)
-        AND NOT EXISTS (SELECT FROM dismissals WHERE account_id = %(viewer)s AND target_id = candidate.id)
-        ORDER BY candidate.place LIMIT %(limit)s
-        """,
-        {"viewer": viewer_id, "limit": limit},
-    )
-    return [
-        Suggestion(account_id, score, mutual_count, tuple(sample_ids))
-        for account_id, score, mutual_count, sample_ids in await cursor.fetchall()
-    ]
-
-
-async def insert_dismissal(conn: Connection, account_id: int, target_id: int) -> None:
-    """Never suggest the target to the account again."""
-    await conn.execute(
-        "INSERT INTO dismissals (account_id, target_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (account_id, target_id),
-    )
-
-
-async def lock_run(conn: Connection) -> None:
-    """Let one transaction at a time look for open blocks and queue new ones."""
-    await conn.execute("SELECT pg_advisory_xact_lock(%s)", (RUN_LOCK_KEY,))
-
-
-async def count_open(conn: Connection) -> tuple[int, int]:
-    """Return how many blocks wait to be computed, and how many members are in them."""
-    cursor = await conn.execute(
-        """
-        SELECT count(DISTINCT ledger.id), count(members.account_id) FROM ledger
-        LEFT JOIN members ON friends_count > 0
-            AND account_id > (payload ->> 'after_id')::bigint AND account_id <= (payload ->> 'until_id')::bigint
-        WHERE task = 'suggestions.compute' AND dead_at IS NULL
-        """
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    blocks, members = row
-    return blocks, members
-
-
-async def cut_blocks(conn: Connection, max_wedges: int, max_members: int) -> list[Block]:
-    """Return all members with friends in blocks, ascending, whose friends have about `max_wedges` friends in all."""
-    # It reads all friendships once, for an operator: longer than a request may take.
-    await conn.execute("SELECT set_config('statement_timeout', %s, true)", (f"{CUT_SECONDS}s",))
-    async with conn.cursor(row_factory=class_row(Block)) as cursor:
+async def find_stored(conn: Connection, account_ids: Sequence[int]) -> dict[int, StoredSuggestions]:
+    """Return what is stored for those of these members for whom anything is."""
+    async with conn.cursor(row_factory=class_row(StoredSuggestions)) as cursor:
         await cursor.execute(
             """
-            WITH reach AS (
-                SELECT friendships.account_id, least(sum(friend.friends_count), %(max_wedges)s) AS wedges
-                FROM friendships JOIN members AS friend ON friend.account_id = friend_id GROUP BY friendships.account_id
-            ),
-            cut AS (
-                SELECT account_id, div(sum(wedges) OVER (ORDER BY account_id), %(max_wedges)s) AS part,
-                    (row_number() OVER (ORDER BY account_id) - 1) / %(max_members)s AS thousand
-                FROM reach
-            )
-            SELECT min(account_id) - 1 AS after_id, max(account_id) AS until_id, count(*) AS members
-            FROM cut GROUP BY part, thousand ORDER BY until_id
+            SELECT DISTINCT ON (account_id) account_id, suggested_ids, scores, sources FROM (
+                SELECT snapshot_at AS computed_at, account_id, suggested_ids, scores, sources
+                FROM suggestions JOIN generations ON generations.id = generation
+                WHERE generation = (SELECT max(id) FROM generations WHERE state = 'done')
+                AND account_id = ANY(%(account_ids)s::bigint[])
+                UNION ALL
+                SELECT computed_at, account_id, suggested_ids, scores, sources FROM refreshed_suggestions
+                WHERE account_id = ANY(%(account_ids)s::bigint[])
+            ) AS either ORDER BY account_id, computed_at DESC
             """,
-            {"max_wedges": max_wedges, "max_members": max_members},
+            {"account_ids": list(account_ids)},
+        )
+        return {stored.account_id: stored for stored in await cursor.fetchall()}
+
+
+async def list_members_after(conn: Connection, after_id: int) -> list[int]:
+    """Return up to 1,000 members with ids above one, ascending."""
+    cursor = await conn.execute(
+        "SELECT account_id FROM members WHERE account_id > %s ORDER BY account_id LIMIT %s", (after_id, EXPORT_STEP)
+    )
+    return [an_id for (an_id,) in await cursor.fetchall()]
+
+
+async def upsert_dismissal(conn: Connection, account_id: int, target_id: int, days: int) -> None:
+    """Do not suggest the target to the account for so many days, 0 for good. One that has not ended stays as it is."""
+    await conn.execute(
+        "INSERT INTO dismissals AS d (account_id, target_id, expires_at)"
+        " VALUES (%(account_id)s, %(target_id)s, statement_timestamp() + nullif(%(days)s::integer, 0) * interval '1 day')"
+        " ON CONFLICT (account_id, target_id) DO UPDATE SET created_at = excluded.created_at,"
+        " expires_at = excluded.expires_at WHERE d.expires_at <= statement_timestamp()",
+        {"account_id": account_id, "target_id": target_id, "days": days},
+    )
+
+
+async def delete_dismissal(conn: Connection, account_id: int, target_id: int) -> None:
+    """Let the target be suggested again."""
+    await conn.execute("DELETE FROM dismissals WHERE account_id = %s AND target_id = %s", (account_id, target_id))
+
+
+async def list_dismissals(
+    conn: Connection, account_id: int, before: tuple[datetime, int] | None, limit: int
+) -> list[DismissedSuggestion]:
+    """Return whom an account has dismissed, the latest first, from after a (created_at, target_id)."""
+    created_at, target_id = before or (None, 0)
+    async with conn.cursor(row_factory=class_row(DismissedSuggestion)) as cursor:
+        await cursor.execute(
+            "SELECT target_id AS account_id, created_at, expires_at FROM active_dismissals"
+            " WHERE account_id = %(account_id)s"
+            " AND (created_at, target_id) < (coalesce(%(before)s::timestamptz, 'infinity'), %(before_id)s::bigint)"
+            " ORDER BY created_at DESC, target_id DESC LIMIT %(limit)s",
+            {"account_id": account_id, "before": created_at, "before_id": target_id, "limit": limit},
         )
         return await cursor.fetchall()
 
 
-async def list_members_between(conn: Connection, after_id: int, until_id: int) -> list[int]:
-    """Return the members with friends whose ids are above one and not above another, ascending."""
+async def is_dismissed(conn: Connection, account_id: int, target_id: int) -> bool:
+    """Tell whether an account has dismissed another, and that holds."""
     cursor = await conn.execute(
-        "SELECT account_id FROM members WHERE friends_count > 0 AND account_id > %s AND account_id <= %s"
-        " ORDER BY account_id",
-        (after_id, until_id),
+        "SELECT FROM active_dismissals WHERE account_id = %s AND target_id = %s", (account_id, target_id)
     )
-    return [account_id for (account_id,) in await cursor.fetchall()]
+    return cursor.rowcount > 0
 
 
-async def count_members(conn: Connection) -> Progress:
-    """Return how many members have friends, and how many of those have suggestions computed."""
-    async with conn.cursor(row_factory=class_row(Progress)) as cursor:
-        await cursor.execute(
-            "SELECT count(*) AS members, count(suggestions.account_id) AS members_computed"
-            " FROM members LEFT JOIN suggestions USING (account_id) WHERE friends_count > 0"
+async def delete_expired_dismissals(conn: Connection) -> int:
+    """Delete up to 1,000 dismissals that have ended; return how many."""
+    cursor = await conn.execute(
+        "DELETE FROM dismissals WHERE (account_id, target_id) IN ("
+        " SELECT account_id, target_id FROM dismissals WHERE expires_at <= statement_timestamp()"
+        " ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED)",
+        (EXPIRED_STEP,),
+    )
+    return cursor.rowcount
+
+
+async def count_members(conn: Connection) -> tuple[int, int]:
+    """Return how many members have friends, and for how many members suggestions are stored."""
+    cursor = await conn.execute(
+        """
+        SELECT (SELECT count(*) FROM members WHERE friends_count > 0), (
+            SELECT count(*) FROM (
+                SELECT account_id FROM suggestions WHERE generation = (SELECT max(id) FROM generations WHERE state = 'done')
+                UNION SELECT account_id FROM refreshed_suggestions
+            ) AS stored
         )
-        progress = await cursor.fetchone()
-    assert progress is not None
-    return progress
+        """
+    )
+    [(members, computed)] = await cursor.fetchall()
+    return members, computed

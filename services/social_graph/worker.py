@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from chassis.database import make_pool
 from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
-from services.social_graph.computing import Computing
-from services.social_graph.tasks import HANDLERS
+from services.social_graph.batch import Batch
+from services.social_graph.refreshing import Refreshing
+from services.social_graph.tasks import HANDLERS, Computing
 
-POOL_SIZE = 2  # a process of this worker does one task at a time
+POOL_SIZE = 4
+MAX_CHILD_KIB = 800_000
+"""A process with more is replaced after its task. The snapshot counts, though all processes of a machine share its pages."""
 
 
 @asynccontextmanager
@@ -17,9 +21,12 @@ async def open_context(settings: Settings) -> AsyncIterator[Computing]:
     """Open the pool of one worker process."""
     url = settings.service_database_url("social_graph")
     async with make_pool(url, size=POOL_SIZE, application="kodama-social_graph-worker") as pool:
-        yield Computing(pool)
+        folder = Path(settings.suggestions_folder)
+        yield Computing(Batch(pool, folder, settings.suggestions_block_wedges), Refreshing(pool, folder))
 
 
 def make_app(settings: Settings) -> TaskApp:
-    """Return the app that `kodama worker` runs for the queue of this service."""
-    return make_worker_app(settings, __name__, open_context, HANDLERS)
+    """Return the app that `kodama worker` runs for the queues of this service."""
+    app = make_worker_app(settings, __name__, open_context, HANDLERS)
+    app.conf.worker_max_memory_per_child = MAX_CHILD_KIB
+    return app

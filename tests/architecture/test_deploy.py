@@ -23,6 +23,10 @@ COMPOSE = CONTAINERS / "compose.yaml"
 DOCKERFILE = CONTAINERS / "Dockerfile"
 SERVED = (*SERVICES, "gateway")
 
+SHARING = ("suggestions", "suggestions.live")
+SNAPSHOTS = [f"suggestions:{Settings.model_fields['suggestions_folder'].default}"]
+"""What the workers of these queues share, and nobody else has: a folder of snapshots that can be made anew."""
+
 Role = Mapping[str, Any]
 
 
@@ -111,8 +115,8 @@ def test_every_service_has_a_probe_of_its_own(roles: Mapping[str, Role]) -> None
 
 
 def test_workers_are_given_the_time_that_a_task_may_take(roles: Mapping[str, Role]) -> None:
-    longest = max(task.time_limit_seconds for task in topology.TASKS.values())
     for queue, role in _commands(roles, "worker").items():
+        longest = max(task.time_limit_seconds for task in topology.TASKS.values() if task.queue == queue)
         assert _seconds(role["stop_grace_period"]) >= max(longest, 40), queue
 
 
@@ -133,7 +137,7 @@ def test_our_processes_can_do_little(roles: Mapping[str, Role]) -> None:
         assert role["cap_drop"] == ["ALL"], name
         assert "cap_add" not in role, name
         assert "no-new-privileges:true" in role["security_opt"], name
-        assert "volumes" not in role, name
+        assert role.get("volumes", []) == (SNAPSHOTS if role["command"][-1] in SHARING else []), name
         assert "user" not in role, f"{name}: the image says who"
 
 
@@ -248,3 +252,10 @@ def test_systemd_gives_workers_the_time_that_a_task_may_take() -> None:
     match = re.search(r"^TimeoutStopSec=([0-9]+)$", _units()["kodama-worker@.service"], re.MULTILINE)
     assert match
     assert int(match[1]) >= max(task.time_limit_seconds for task in topology.TASKS.values())
+
+
+def test_systemd_gives_workers_the_folder_that_the_setting_names() -> None:
+    unit = _units()["kodama-worker@.service"].splitlines()
+    folder = str(Settings.model_fields["suggestions_folder"].default)
+    assert f"CacheDirectory={folder.removeprefix('/var/cache/')}" in unit
+    assert "CacheDirectoryMode=0700" in unit

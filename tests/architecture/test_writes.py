@@ -8,7 +8,9 @@ from tests.architecture.test_deadlines import rpc_requests
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = [*(ROOT / "services/gateway").glob("*_calls.py"), ROOT / "services/gateway/clients.py"]
-READS = re.compile(r"(Batch)?(Get|Find|Count|List|Filter|Pull|Verify|Download)[A-Z]|Relate$|Search[A-Z]|Check([A-Z]|$)")
+READS = re.compile(
+    r"(Batch)?(Get|Find|Count|List|Filter|Pull|Verify|Download|Explain)[A-Z]|Relate$|Search[A-Z]|Check([A-Z]|$)"
+)
 """The names of RPCs that change nothing."""
 
 WITHOUT_KEY = {

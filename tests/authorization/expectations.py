@@ -115,6 +115,9 @@ ROWS: Mapping[str, Row] = {
     "GET /api/v1/suggestions": OWN,
     "GET /api/v2/suggestions": OWN,
     "DELETE /api/v1/suggestions/{id}": Row(("account",), unless=NOT_ONESELF),
+    "POST /api/v1/suggestions/{id}/undo": Row(("account",), unless=NOT_ONESELF),
+    "GET /api/v1/suggestions/{id}/why": Row(("account",), unless={V.SELF: 422, V.BLOCKED: 404}),
+    "GET /api/v1/suggestions/dismissed": OWN,
     "GET /api/v2/search": MISSING_FIELDS,
     # Members, who can be looked up by everybody with a token.
     "GET /api/v1/accounts": OWN,

@@ -63,7 +63,8 @@ class Neighbourhood:
             for schema, table in self.tables:
                 kept, changed = self._names(schema, table)
                 names = self.columns[(schema, table)]
-                conn.execute(sql.SQL("DELETE FROM {1}; INSERT INTO {1} ({2}) TABLE {0}").format(kept, changed, names))
+                restore = sql.SQL("DELETE FROM {1}; INSERT INTO {1} ({2}) OVERRIDING SYSTEM VALUE TABLE {0}")
+                conn.execute(restore.format(kept, changed, names))
 
     @staticmethod
     def _names(schema: str, table: str) -> tuple[sql.Identifier, sql.Identifier]:

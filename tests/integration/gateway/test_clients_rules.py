@@ -178,14 +178,43 @@ async def test_suggestions_say_through_whom(network: Network) -> None:
     await network.befriend(hana, ken)
     await network.befriend(ken, mio)
     async with open_context(network.settings) as computing:
-        await computing.refresh({int(hana.id)})
+        await computing.refreshing.refresh({int(hana.id)})
     [suggestion] = (await hana.http.get("/api/v2/suggestions")).json()
     assert (suggestion["source"], suggestion["sources"]) == ("friends_of_friends", ["friends_of_friends"])
     assert (suggestion["account"]["acct"], suggestion["mutuals_count"]) == ("mio", 1)
     assert [mutual["acct"] for mutual in suggestion["mutuals"]] == ["ken"]
+    assert suggestion["mutuals_hidden"] is False
+    [part] = suggestion["score_parts"]
+    assert (part["name"], part["value"], part["contribution"]) == ("mutual_friends", 1, 0.5)
     assert [account["acct"] for account in (await hana.http.get("/api/v1/suggestions")).json()] == ["mio"]
-    assert (await hana.http.delete(f"/api/v1/suggestions/{mio.id}")).json() == {}
+
+
+async def test_a_suggestion_is_explained_dismissed_and_brought_back(network: Network) -> None:
+    hana, ken, mio, zoe = await network.sign_up("hana", "ken", "mio", "zoe")
+    await network.befriend(hana, ken)
+    await network.befriend(ken, mio)
+    mine = f"/api/v1/suggestions/{mio.id}"
+    why = (await hana.http.get(f"{mine}/why")).json()
+    assert (why["account"]["acct"], why["suggested"], why["rank"], why["obstacles"]) == ("mio", True, 1, [])
+    assert (why["mutuals_count"], why["score"], len(why["score_parts"])) == (1, 0.5, 1)
+    assert (await hana.http.delete(mine)).json() == {}
     assert (await hana.http.get("/api/v2/suggestions")).json() == []
+    why = (await hana.http.get(f"{mine}/why")).json()
+    assert (why["suggested"], why["rank"], why["obstacles"], why["sources"]) == (False, None, ["dismissed"], [])
+    await hana.http.delete(f"/api/v1/suggestions/{zoe.id}")
+    first = await hana.http.get("/api/v1/suggestions/dismissed", params={"limit": 1})
+    second = await hana.http.get(links(first)["next"])
+    assert [one["account"]["acct"] for one in (*first.json(), *second.json())] == ["zoe", "mio"]
+    assert first.json()[0]["expires_at"] is None
+    for _ in range(2):
+        assert (await hana.http.post(f"{mine}/undo")).json() == {}
+    assert [one["account"]["acct"] for one in (await hana.http.get("/api/v2/suggestions")).json()] == ["mio"]
+    await mio.http.patch("/api/v1/accounts/update_credentials", json={"discoverable": False})
+    assert (await hana.http.get("/api/v2/suggestions")).json() == []
+    assert (await hana.http.get(f"{mine}/why")).json()["obstacles"] == ["not_discoverable"]
+    assert (await mio.http.get(f"/api/v1/suggestions/{hana.id}/why")).json()["suggested"] is True
+    assert (await hana.http.get("/api/v1/suggestions/1/why")).status_code == 404
+    assert (await hana.http.get(f"/api/v1/suggestions/{hana.id}/why")).status_code == 422
 
 
 async def test_the_network_describes_itself(shared_network: Network) -> None:

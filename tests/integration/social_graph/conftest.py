@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -17,8 +18,12 @@ from psycopg.rows import TupleRow
 
 from chassis import caller
 from chassis.database import Pool, make_pool
+from chassis.errors import Unavailable
 from chassis.rpc import Server, Service, call, call_stream, method_names, open_channel
 from chassis.settings import Settings
+from services.social_graph.batch import Batch
+from services.social_graph.refreshing import Refreshing
+from services.social_graph.tasks import HANDLERS, Computing
 from tests.conftest import Running
 
 SECONDS = 20
@@ -31,13 +36,19 @@ class KnownAccounts(account_service_pb2_grpc.AccountServiceServicer):
     def __init__(self) -> None:
         self.known = set(range(1, 2001))
         self.hiding: set[int] = set()
+        self.opted_out: set[int] = set()
+        self.is_away = False
 
     async def BatchGetAccounts(
         self, request: account_service_pb2.BatchGetAccountsRequest, context: Any
     ) -> account_service_pb2.BatchGetAccountsResponse:
         assert len(request.account_ids) <= 1000
+        if self.is_away:
+            raise Unavailable("account is away")
         accounts = [
-            account_pb2.Account(id=an_id, hides_friends=an_id in self.hiding)
+            account_pb2.Account(
+                id=an_id, hides_friends=an_id in self.hiding, is_discoverable=an_id not in self.opted_out
+            )
             for an_id in request.account_ids
             if an_id in self.known
         ]
@@ -173,21 +184,43 @@ class Graph:
         request = suggestion_pb.DismissSuggestionRequest(account_id=account_id, target_id=target_id)
         await self._call(self.suggestions.DismissSuggestion, request)
 
-    async def queue_all(self) -> suggestion_pb.RefreshSuggestionsResponse:
-        return await call(
-            self.suggestions.RefreshSuggestions,
-            suggestion_pb.RefreshSuggestionsRequest(),
+    async def restore(self, account_id: int, target_id: int) -> None:
+        request = suggestion_pb.RestoreSuggestionRequest(account_id=account_id, target_id=target_id)
+        await self._call(self.suggestions.RestoreSuggestion, request)
+
+    async def dismissed(
+        self, account_id: int, page_size: int = 0, page_token: str = ""
+    ) -> suggestion_pb.ListDismissedSuggestionsResponse:
+        request = suggestion_pb.ListDismissedSuggestionsRequest(
+            account_id=account_id, page_size=page_size, page_token=page_token
+        )
+        return await self._call(self.suggestions.ListDismissedSuggestions, request)
+
+    async def explain(self, account_id: int, target_id: int) -> suggestion_pb.ExplainSuggestionResponse:
+        request = suggestion_pb.ExplainSuggestionRequest(account_id=account_id, target_id=target_id)
+        return await self._call(self.suggestions.ExplainSuggestion, request)
+
+    async def request_all(self) -> suggestion_pb.RefreshSuggestionsResponse:
+        return await self._operate(self.suggestions.RefreshSuggestions, suggestion_pb.RefreshSuggestionsRequest())
+
+    async def cancel_all(self) -> int:
+        answer = await self._operate(self.suggestions.CancelSuggestions, suggestion_pb.CancelSuggestionsRequest())
+        return answer.generation_id
+
+    async def exported(self) -> dict[int, list[int]]:
+        stream = call_stream(
+            self.suggestions.ExportSuggestions,
+            suggestion_pb.ExportSuggestionsRequest(),
             self.signer(caller.OPERATOR),
             timeout_seconds=SECONDS,
         )
+        return {member.account_id: list(member.suggested_ids) async for part in stream for member in part.members}
 
     async def progress(self) -> suggestion_pb.GetSuggestionProgressResponse:
-        return await call(
-            self.suggestions.GetSuggestionProgress,
-            suggestion_pb.GetSuggestionProgressRequest(),
-            self.signer(caller.OPERATOR),
-            timeout_seconds=SECONDS,
-        )
+        return await self._operate(self.suggestions.GetSuggestionProgress, suggestion_pb.GetSuggestionProgressRequest())
+
+    async def _operate(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
+        return await call(method, request, self.signer(caller.OPERATOR), timeout_seconds=SECONDS)
 
     async def _call(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
         return await call(method, request, self.signer(caller.GATEWAY), timeout_seconds=SECONDS)
@@ -223,6 +256,12 @@ class Sql:
     def run(self, statement: Any, *parameters: Any) -> None:
         self._conn.execute(statement, parameters)
 
+    def stored(self, generation: int) -> dict[int, list[int]]:
+        """What a generation has for each member."""
+        return dict(
+            self.rows("SELECT account_id, suggested_ids FROM suggestions WHERE generation = %s ORDER BY 1", generation)
+        )
+
     def edges(self) -> set[tuple[int, int]]:
         return set(self.rows("SELECT account_id, friend_id FROM friendships"))
 
@@ -248,3 +287,39 @@ class Sql:
 def sql(settings: Settings) -> Iterator[Sql]:
     with psycopg.connect(settings.service_database_url("social_graph"), autocommit=True) as conn:
         yield Sql(conn)
+
+
+class Work:
+    """Does what the ledger says, as relay and workers do, one row at a time."""
+
+    def __init__(self, settings: Settings, pool: Pool, sql: Sql) -> None:
+        folder = Path(settings.suggestions_folder)
+        self.computing = Computing(Batch(pool, folder, settings.suggestions_block_wedges), Refreshing(pool, folder))
+        self._sql = sql
+
+    def open(self, *tasks: str) -> list[tuple[int, str, dict[str, int]]]:
+        """The open rows, of these tasks or of all that are about suggestions: (id, task, payload)."""
+        return self._sql.rows(
+            "SELECT id, task, payload FROM ledger WHERE task = ANY(%s) OR %s AND task LIKE 'suggestions.%%' ORDER BY id",
+            list(tasks),
+            not tasks,
+        )
+
+    async def do(self, row: tuple[int, str, dict[str, int]]) -> None:
+        """Do the work of a row; it goes when that is done."""
+        await HANDLERS[row[1]](self.computing, [row[2]])
+        self._sql.run("DELETE FROM ledger WHERE id = %s", row[0])
+
+    async def drain(self, *tasks: str) -> int:
+        """Do everything, and what that causes; return how many rows it were."""
+        done = 0
+        while rows := self.open(*tasks):
+            for row in rows:
+                await self.do(row)
+                done += 1
+        return done
+
+
+@pytest.fixture
+def work(settings: Settings, pool: Pool, sql: Sql) -> Work:
+    return Work(settings, pool, sql)

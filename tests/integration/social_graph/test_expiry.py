@@ -33,7 +33,7 @@ async def test_a_request_says_when_it_ends(graph: Graph) -> None:
 
 async def test_an_expired_request_is_seen_nowhere(graph: Graph, sql: Sql) -> None:
     await graph.ask(1, 2)
-    sql.run("INSERT INTO suggestions VALUES (1, now(), '{2}', '{1}', '{1}', '{4,0,0}')")
+    sql.run("INSERT INTO refreshed_suggestions VALUES (1, now(), '{2}', '{1}', '{1}')")
     assert await graph.suggested(1) == []
     expire(sql)
     assert await graph.requests(2) == []

@@ -101,7 +101,7 @@ async def test_pages_of_blocks_and_mutes_are_latest_first(graph: Graph) -> None:
 
 async def test_muted_members_are_not_suggested(graph: Graph, sql: Sql) -> None:
     sql.run(
-        "INSERT INTO suggestions VALUES (1, now(), '{2,3}', '{1,1}', '{1,1}', '{4,0,0,4,0,0}')",
+        "INSERT INTO refreshed_suggestions VALUES (1, now(), '{2,3}', '{1,1}', '{1,1}')",
     )
     await graph.mute(1, 2)
     assert [suggestion.account_id for suggestion in await graph.suggested(1)] == [3]

@@ -83,7 +83,9 @@ def test_other_commands_find_the_network(tmp_path: Path) -> None:
     state.run.mkdir()
     assert find_network(state) is None
     ports = dict.fromkeys(PORT_NAMES, 7)
-    environment = network_environment(ports, database_url="postgresql://a=b", broker_url="amqp://", secret="s" * 64)
+    environment = network_environment(
+        ports, database_url="postgresql://a=b", broker_url="amqp://", secret="s" * 64, suggestions_folder="/f"
+    )
     publish(state, environment)
     assert find_network(state) == environment
     assert state.network_file.stat().st_mode & 0o777 == 0o600

@@ -24,13 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kodama/social_graph/v1/social_graph.proto\x12\x16kodama.social_graph.v1\"\xff\x01\n\x0cRelationship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tis_friend\x18\x02 \x01(\x08\x12\x14\n\x0cis_requested\x18\x03 \x01(\x08\x12\x17\n\x0fis_requested_by\x18\x04 \x01(\x08\x12\x13\n\x0bis_blocking\x18\x05 \x01(\x08\x12\x15\n\ris_blocked_by\x18\x06 \x01(\x08\x12\x1b\n\x13is_friend_of_friend\x18\x07 \x01(\x08\x12\x11\n\tis_muting\x18\x08 \x01(\x08\x12\x1f\n\x17is_muting_notifications\x18\t \x01(\x08\x12\x1c\n\x14muting_expires_at_ms\x18\n \x01(\x03\".\n\x06\x46riend\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"f\n\rFriendRequest\x12\x14\n\x0crequester_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\";\n\x0e\x42lockedAccount\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\"m\n\x0cMutedAccount\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\x12\x1b\n\x13hides_notifications\x18\x03 \x01(\x08\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\"7\n\rMutualFriends\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x12\n\nfriend_ids\x18\x02 \x03(\x03\"3\n\nFriendship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tfriend_id\x18\x02 \x01(\x03\"h\n\nSuggestion\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x1c\n\x14mutual_friends_count\x18\x03 \x01(\x05\x12\x19\n\x11mutual_friend_ids\x18\x04 \x03(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kodama/social_graph/v1/social_graph.proto\x12\x16kodama.social_graph.v1\"\xff\x01\n\x0cRelationship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tis_friend\x18\x02 \x01(\x08\x12\x14\n\x0cis_requested\x18\x03 \x01(\x08\x12\x17\n\x0fis_requested_by\x18\x04 \x01(\x08\x12\x13\n\x0bis_blocking\x18\x05 \x01(\x08\x12\x15\n\ris_blocked_by\x18\x06 \x01(\x08\x12\x1b\n\x13is_friend_of_friend\x18\x07 \x01(\x08\x12\x11\n\tis_muting\x18\x08 \x01(\x08\x12\x1f\n\x17is_muting_notifications\x18\t \x01(\x08\x12\x1c\n\x14muting_expires_at_ms\x18\n \x01(\x03\".\n\x06\x46riend\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"f\n\rFriendRequest\x12\x14\n\x0crequester_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\";\n\x0e\x42lockedAccount\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\"m\n\x0cMutedAccount\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\x12\x1b\n\x13hides_notifications\x18\x03 \x01(\x08\x12\x15\n\rexpires_at_ms\x18\x04 \x01(\x03\"7\n\rMutualFriends\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x12\n\nfriend_ids\x18\x02 \x03(\x03\"3\n\nFriendship\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tfriend_id\x18\x02 \x01(\x03\"\xc0\x01\n\nSuggestion\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05score\x18\x02 \x01(\x01\x12\x1c\n\x14mutual_friends_count\x18\x03 \x01(\x05\x12\x19\n\x11mutual_friend_ids\x18\x04 \x03(\x03\x12\x38\n\x06source\x18\x05 \x01(\x0e\x32(.kodama.social_graph.v1.SuggestionSource\x12\x1c\n\x14hides_mutual_friends\x18\x06 \x01(\x08\"W\n\x13\x44ismissedSuggestion\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rcreated_at_ms\x18\x02 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x03 \x01(\x03\">\n\tScorePart\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x14\n\x0c\x63ontribution\x18\x03 \x01(\x01\"\xb2\x02\n\nGeneration\x12\n\n\x02id\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x17\n\x0frequested_at_ms\x18\x03 \x01(\x03\x12\x16\n\x0esnapshot_at_ms\x18\x04 \x01(\x03\x12\x16\n\x0e\x66inished_at_ms\x18\x05 \x01(\x03\x12\x0f\n\x07members\x18\x06 \x01(\x05\x12\x13\n\x0b\x66riendships\x18\x07 \x01(\x03\x12\x0e\n\x06\x62locks\x18\x08 \x01(\x05\x12\x13\n\x0b\x62locks_done\x18\t \x01(\x05\x12\x17\n\x0f\x63overed_members\x18\n \x01(\x05\x12\r\n\x05\x65rror\x18\x0b \x01(\t\x12\r\n\x05\x64rift\x18\x0c \x01(\x01\x12\x15\n\rdrift_members\x18\r \x01(\x05\x12\x13\n\x0b\x64rift_at_ms\x18\x0e \x01(\x03\x12\x12\n\nmodel_json\x18\x0f \x01(\t\"\x8a\x01\n\x11SuggestionOutcome\x12\x38\n\x06source\x18\x01 \x01(\x0e\x32(.kodama.social_graph.v1.SuggestionSource\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\r\n\x05shown\x18\x03 \x01(\x03\x12\x0c\n\x04sent\x18\x04 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x05 \x01(\x03*\xbd\x01\n\x10SuggestionSource\x12!\n\x1dSUGGESTION_SOURCE_UNSPECIFIED\x10\x00\x12(\n$SUGGESTION_SOURCE_FRIENDS_OF_FRIENDS\x10\x01\x12\x1c\n\x18SUGGESTION_SOURCE_NEARBY\x10\x02\x12\x1f\n\x1bSUGGESTION_SOURCE_COMMUNITY\x10\x03\x12\x1d\n\x19SUGGESTION_SOURCE_POPULAR\x10\x04*\xf0\x01\n\x08Obstacle\x12\x18\n\x14OBSTACLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fOBSTACLE_FRIEND\x10\x01\x12\x16\n\x12OBSTACLE_REQUESTED\x10\x02\x12\x19\n\x15OBSTACLE_REQUESTED_BY\x10\x03\x12\x15\n\x11OBSTACLE_BLOCKING\x10\x04\x12\x13\n\x0fOBSTACLE_MUTING\x10\x05\x12\x16\n\x12OBSTACLE_DISMISSED\x10\x06\x12\x1d\n\x19OBSTACLE_NOT_DISCOVERABLE\x10\x07\x12\x1f\n\x1bOBSTACLE_NOT_AMONG_THE_BEST\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.social_graph.v1.social_graph_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SUGGESTIONSOURCE']._serialized_start=1560
+  _globals['_SUGGESTIONSOURCE']._serialized_end=1749
+  _globals['_OBSTACLE']._serialized_start=1752
+  _globals['_OBSTACLE']._serialized_end=1992
   _globals['_RELATIONSHIP']._serialized_start=70
   _globals['_RELATIONSHIP']._serialized_end=325
   _globals['_FRIEND']._serialized_start=327
@@ -45,6 +49,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MUTUALFRIENDS']._serialized_end=706
   _globals['_FRIENDSHIP']._serialized_start=708
   _globals['_FRIENDSHIP']._serialized_end=759
-  _globals['_SUGGESTION']._serialized_start=761
-  _globals['_SUGGESTION']._serialized_end=865
+  _globals['_SUGGESTION']._serialized_start=762
+  _globals['_SUGGESTION']._serialized_end=954
+  _globals['_DISMISSEDSUGGESTION']._serialized_start=956
+  _globals['_DISMISSEDSUGGESTION']._serialized_end=1043
+  _globals['_SCOREPART']._serialized_start=1045
+  _globals['_SCOREPART']._serialized_end=1107
+  _globals['_GENERATION']._serialized_start=1110
+  _globals['_GENERATION']._serialized_end=1416
+  _globals['_SUGGESTIONOUTCOME']._serialized_start=1419
+  _globals['_SUGGESTIONOUTCOME']._serialized_end=1557
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,76 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SuggestionSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SuggestionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SuggestionSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUGGESTION_SOURCE_UNSPECIFIED: _SuggestionSource.ValueType  # 0
+    SUGGESTION_SOURCE_FRIENDS_OF_FRIENDS: _SuggestionSource.ValueType  # 1
+    """They have mutual friends."""
+    SUGGESTION_SOURCE_NEARBY: _SuggestionSource.ValueType  # 2
+    """They are near each other on longer ways."""
+    SUGGESTION_SOURCE_COMMUNITY: _SuggestionSource.ValueType  # 3
+    """Many know them among the people around the member."""
+    SUGGESTION_SOURCE_POPULAR: _SuggestionSource.ValueType  # 4
+    """Many know them."""
+
+class SuggestionSource(_SuggestionSource, metaclass=_SuggestionSourceEnumTypeWrapper):
+    """SuggestionSource is where a suggestion is from."""
+
+SUGGESTION_SOURCE_UNSPECIFIED: SuggestionSource.ValueType  # 0
+SUGGESTION_SOURCE_FRIENDS_OF_FRIENDS: SuggestionSource.ValueType  # 1
+"""They have mutual friends."""
+SUGGESTION_SOURCE_NEARBY: SuggestionSource.ValueType  # 2
+"""They are near each other on longer ways."""
+SUGGESTION_SOURCE_COMMUNITY: SuggestionSource.ValueType  # 3
+"""Many know them among the people around the member."""
+SUGGESTION_SOURCE_POPULAR: SuggestionSource.ValueType  # 4
+"""Many know them."""
+Global___SuggestionSource: _TypeAlias = SuggestionSource  # noqa: Y015
+
+class _Obstacle:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ObstacleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Obstacle.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OBSTACLE_UNSPECIFIED: _Obstacle.ValueType  # 0
+    OBSTACLE_FRIEND: _Obstacle.ValueType  # 1
+    OBSTACLE_REQUESTED: _Obstacle.ValueType  # 2
+    """The member has asked for friendship."""
+    OBSTACLE_REQUESTED_BY: _Obstacle.ValueType  # 3
+    """The account has asked the member."""
+    OBSTACLE_BLOCKING: _Obstacle.ValueType  # 4
+    """The member blocks the account."""
+    OBSTACLE_MUTING: _Obstacle.ValueType  # 5
+    OBSTACLE_DISMISSED: _Obstacle.ValueType  # 6
+    OBSTACLE_NOT_DISCOVERABLE: _Obstacle.ValueType  # 7
+    """The account does not want to be suggested."""
+    OBSTACLE_NOT_AMONG_THE_BEST: _Obstacle.ValueType  # 8
+    """Others fit better."""
+
+class Obstacle(_Obstacle, metaclass=_ObstacleEnumTypeWrapper):
+    """Obstacle is why somebody is not suggested to a member now."""
+
+OBSTACLE_UNSPECIFIED: Obstacle.ValueType  # 0
+OBSTACLE_FRIEND: Obstacle.ValueType  # 1
+OBSTACLE_REQUESTED: Obstacle.ValueType  # 2
+"""The member has asked for friendship."""
+OBSTACLE_REQUESTED_BY: Obstacle.ValueType  # 3
+"""The account has asked the member."""
+OBSTACLE_BLOCKING: Obstacle.ValueType  # 4
+"""The member blocks the account."""
+OBSTACLE_MUTING: Obstacle.ValueType  # 5
+OBSTACLE_DISMISSED: Obstacle.ValueType  # 6
+OBSTACLE_NOT_DISCOVERABLE: Obstacle.ValueType  # 7
+"""The account does not want to be suggested."""
+OBSTACLE_NOT_AMONG_THE_BEST: Obstacle.ValueType  # 8
+"""Others fit better."""
+Global___Obstacle: _TypeAlias = Obstacle  # noqa: Y015
 
 @_typing.final
 class Relationship(_message.Message):
@@ -243,12 +314,19 @@ class Suggestion(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     MUTUAL_FRIENDS_COUNT_FIELD_NUMBER: _builtins.int
     MUTUAL_FRIEND_IDS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    HIDES_MUTUAL_FRIENDS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.int
     score: _builtins.float
+    """Orders the suggestions of one member; what the mutual friends weigh that the member may see."""
     mutual_friends_count: _builtins.int
+    """How many mutual friends the member may see; 0 where the account hides its friends."""
+    source: Global___SuggestionSource.ValueType
+    hides_mutual_friends: _builtins.bool
+    """The account hides its friends, so that nothing is told of mutual ones."""
     @_builtins.property
     def mutual_friend_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Up to three of the mutual friends, the ones that weigh most."""
+        """Up to three of these, the ones that weigh most."""
 
     def __init__(
         self,
@@ -257,11 +335,176 @@ class Suggestion(_message.Message):
         score: _builtins.float = ...,
         mutual_friends_count: _builtins.int = ...,
         mutual_friend_ids: _abc.Iterable[_builtins.int] | None = ...,
+        source: Global___SuggestionSource.ValueType = ...,
+        hides_mutual_friends: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "mutual_friend_ids", b"mutual_friend_ids", "mutual_friends_count", b"mutual_friends_count", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "hides_mutual_friends", b"hides_mutual_friends", "mutual_friend_ids", b"mutual_friend_ids", "mutual_friends_count", b"mutual_friends_count", "score", b"score", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Suggestion: _TypeAlias = Suggestion  # noqa: Y015
+
+@_typing.final
+class DismissedSuggestion(_message.Message):
+    """DismissedSuggestion is whom a member does not want to see suggested."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CREATED_AT_MS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    created_at_ms: _builtins.int
+    expires_at_ms: _builtins.int
+    """0 for good."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        created_at_ms: _builtins.int = ...,
+        expires_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "created_at_ms", b"created_at_ms", "expires_at_ms", b"expires_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DismissedSuggestion: _TypeAlias = DismissedSuggestion  # noqa: Y015
+
+@_typing.final
+class ScorePart(_message.Message):
+    """ScorePart is what one thing about two members adds to a score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    CONTRIBUTION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """What is looked at, for example `mutual_friends`."""
+    value: _builtins.float
+    contribution: _builtins.float
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.float = ...,
+        contribution: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contribution", b"contribution", "name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScorePart: _TypeAlias = ScorePart  # noqa: Y015
+
+@_typing.final
+class Generation(_message.Message):
+    """Generation is one computation of everybody's suggestions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_MS_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_AT_MS_FIELD_NUMBER: _builtins.int
+    FINISHED_AT_MS_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    FRIENDSHIPS_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    BLOCKS_DONE_FIELD_NUMBER: _builtins.int
+    COVERED_MEMBERS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    DRIFT_MEMBERS_FIELD_NUMBER: _builtins.int
+    DRIFT_AT_MS_FIELD_NUMBER: _builtins.int
+    MODEL_JSON_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    state: _builtins.str
+    """requested, snapshotting, tuning, computing, done, cancelled or failed."""
+    requested_at_ms: _builtins.int
+    snapshot_at_ms: _builtins.int
+    """As of when the friendships were read; 0 before that."""
+    finished_at_ms: _builtins.int
+    """0 while it is at work."""
+    members: _builtins.int
+    friendships: _builtins.int
+    blocks: _builtins.int
+    blocks_done: _builtins.int
+    covered_members: _builtins.int
+    """Members with at least ten suggestions, of the blocks that are done."""
+    error: _builtins.str
+    """What went wrong last; empty where nothing did."""
+    drift: _builtins.float
+    """Which share of the ten best of a sample were others when computed anew, from 0 to 1."""
+    drift_members: _builtins.int
+    """How many members that sample had; 0 where drift has not been measured."""
+    drift_at_ms: _builtins.int
+    model_json: _builtins.str
+    """The model that was chosen, as JSON."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        state: _builtins.str = ...,
+        requested_at_ms: _builtins.int = ...,
+        snapshot_at_ms: _builtins.int = ...,
+        finished_at_ms: _builtins.int = ...,
+        members: _builtins.int = ...,
+        friendships: _builtins.int = ...,
+        blocks: _builtins.int = ...,
+        blocks_done: _builtins.int = ...,
+        covered_members: _builtins.int = ...,
+        error: _builtins.str = ...,
+        drift: _builtins.float = ...,
+        drift_members: _builtins.int = ...,
+        drift_at_ms: _builtins.int = ...,
+        model_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "blocks_done", b"blocks_done", "covered_members", b"covered_members", "drift", b"drift", "drift_at_ms", b"drift_at_ms", "drift_members", b"drift_members", "error", b"error", "finished_at_ms", b"finished_at_ms", "friendships", b"friendships", "id", b"id", "members", b"members", "model_json", b"model_json", "requested_at_ms", b"requested_at_ms", "snapshot_at_ms", b"snapshot_at_ms", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Generation: _TypeAlias = Generation  # noqa: Y015
+
+@_typing.final
+class SuggestionOutcome(_message.Message):
+    """SuggestionOutcome counts what became of suggestions from one source at one place in the list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    source: Global___SuggestionSource.ValueType
+    rank: _builtins.int
+    """From 1."""
+    shown: _builtins.int
+    sent: _builtins.int
+    """The member asked for friendship."""
+    accepted: _builtins.int
+    """And was accepted."""
+    def __init__(
+        self,
+        *,
+        source: Global___SuggestionSource.ValueType = ...,
+        rank: _builtins.int = ...,
+        shown: _builtins.int = ...,
+        sent: _builtins.int = ...,
+        accepted: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "rank", b"rank", "sent", b"sent", "shown", b"shown", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuggestionOutcome: _TypeAlias = SuggestionOutcome  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from kodama.social_graph.v1 import social_graph_pb2 as kodama_dot_social__graph_dot_v1_dot_social__graph__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/kodama/social_graph/v1/suggestion_service.proto\x12\x16kodama.social_graph.v1\x1a)kodama/social_graph/v1/social_graph.proto\";\n\x16ListSuggestionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\"R\n\x17ListSuggestionsResponse\x12\x37\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\".kodama.social_graph.v1.Suggestion\"U\n\x18\x44ismissSuggestionRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1b\n\x19\x44ismissSuggestionResponse\"\x1b\n\x19RefreshSuggestionsRequest\"=\n\x1aRefreshSuggestionsResponse\x12\x0f\n\x07members\x18\x01 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x05\"\x1e\n\x1cGetSuggestionProgressRequest\"^\n\x1dGetSuggestionProgressResponse\x12\x12\n\nopen_tasks\x18\x01 \x01(\x03\x12\x0f\n\x07members\x18\x02 \x01(\x03\x12\x18\n\x10members_computed\x18\x03 \x01(\x03\x32\x85\x04\n\x11SuggestionService\x12r\n\x0fListSuggestions\x12..kodama.social_graph.v1.ListSuggestionsRequest\x1a/.kodama.social_graph.v1.ListSuggestionsResponse\x12x\n\x11\x44ismissSuggestion\x12\x30.kodama.social_graph.v1.DismissSuggestionRequest\x1a\x31.kodama.social_graph.v1.DismissSuggestionResponse\x12{\n\x12RefreshSuggestions\x12\x31.kodama.social_graph.v1.RefreshSuggestionsRequest\x1a\x32.kodama.social_graph.v1.RefreshSuggestionsResponse\x12\x84\x01\n\x15GetSuggestionProgress\x12\x34.kodama.social_graph.v1.GetSuggestionProgressRequest\x1a\x35.kodama.social_graph.v1.GetSuggestionProgressResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/kodama/social_graph/v1/suggestion_service.proto\x12\x16kodama.social_graph.v1\x1a)kodama/social_graph/v1/social_graph.proto\";\n\x16ListSuggestionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\r\n\x05limit\x18\x02 \x01(\x05\"R\n\x17ListSuggestionsResponse\x12\x37\n\x0bsuggestions\x18\x01 \x03(\x0b\x32\".kodama.social_graph.v1.Suggestion\"U\n\x18\x44ismissSuggestionRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1b\n\x19\x44ismissSuggestionResponse\"U\n\x18RestoreSuggestionRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x1b\n\x19RestoreSuggestionResponse\"\\\n\x1fListDismissedSuggestionsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x87\x01\n ListDismissedSuggestionsResponse\x12J\n\x15\x64ismissed_suggestions\x18\x01 \x03(\x0b\x32+.kodama.social_graph.v1.DismissedSuggestion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"A\n\x18\x45xplainSuggestionRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\ttarget_id\x18\x02 \x01(\x03\"\xce\x01\n\x19\x45xplainSuggestionResponse\x12\x36\n\nsuggestion\x18\x01 \x01(\x0b\x32\".kodama.social_graph.v1.Suggestion\x12\x0c\n\x04rank\x18\x02 \x01(\x05\x12\x33\n\tobstacles\x18\x03 \x03(\x0e\x32 .kodama.social_graph.v1.Obstacle\x12\x36\n\x0bscore_parts\x18\x04 \x03(\x0b\x32!.kodama.social_graph.v1.ScorePart\"\x1b\n\x19RefreshSuggestionsRequest\"d\n\x1aRefreshSuggestionsResponse\x12\x0f\n\x07members\x18\x01 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x02 \x01(\x05\x12\x15\n\rgeneration_id\x18\x03 \x01(\x03\x12\x0e\n\x06is_new\x18\x04 \x01(\x08\"\x1a\n\x18\x43\x61ncelSuggestionsRequest\"2\n\x19\x43\x61ncelSuggestionsResponse\x12\x15\n\rgeneration_id\x18\x01 \x01(\x03\"\x1e\n\x1cGetSuggestionProgressRequest\"\x9f\x02\n\x1dGetSuggestionProgressResponse\x12\x12\n\nopen_tasks\x18\x01 \x01(\x03\x12\x0f\n\x07members\x18\x02 \x01(\x03\x12\x18\n\x10members_computed\x18\x03 \x01(\x03\x12\x33\n\x07\x63urrent\x18\x04 \x01(\x0b\x32\".kodama.social_graph.v1.Generation\x12\x32\n\x06latest\x18\x05 \x01(\x0b\x32\".kodama.social_graph.v1.Generation\x12\x19\n\x11refreshed_members\x18\x06 \x01(\x03\x12;\n\x08outcomes\x18\x07 \x03(\x0b\x32).kodama.social_graph.v1.SuggestionOutcome\"\x1a\n\x18\x45xportSuggestionsRequest\"\x89\x01\n\x11MemberSuggestions\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x15\n\rsuggested_ids\x18\x02 \x03(\x03\x12\x0e\n\x06scores\x18\x03 \x03(\x02\x12\x39\n\x07sources\x18\x04 \x03(\x0e\x32(.kodama.social_graph.v1.SuggestionSource\"W\n\x19\x45xportSuggestionsResponse\x12:\n\x07members\x18\x01 \x03(\x0b\x32).kodama.social_graph.v1.MemberSuggestions2\xff\x08\n\x11SuggestionService\x12r\n\x0fListSuggestions\x12..kodama.social_graph.v1.ListSuggestionsRequest\x1a/.kodama.social_graph.v1.ListSuggestionsResponse\x12x\n\x11\x45xplainSuggestion\x12\x30.kodama.social_graph.v1.ExplainSuggestionRequest\x1a\x31.kodama.social_graph.v1.ExplainSuggestionResponse\x12x\n\x11\x44ismissSuggestion\x12\x30.kodama.social_graph.v1.DismissSuggestionRequest\x1a\x31.kodama.social_graph.v1.DismissSuggestionResponse\x12x\n\x11RestoreSuggestion\x12\x30.kodama.social_graph.v1.RestoreSuggestionRequest\x1a\x31.kodama.social_graph.v1.RestoreSuggestionResponse\x12\x8d\x01\n\x18ListDismissedSuggestions\x12\x37.kodama.social_graph.v1.ListDismissedSuggestionsRequest\x1a\x38.kodama.social_graph.v1.ListDismissedSuggestionsResponse\x12{\n\x12RefreshSuggestions\x12\x31.kodama.social_graph.v1.RefreshSuggestionsRequest\x1a\x32.kodama.social_graph.v1.RefreshSuggestionsResponse\x12x\n\x11\x43\x61ncelSuggestions\x12\x30.kodama.social_graph.v1.CancelSuggestionsRequest\x1a\x31.kodama.social_graph.v1.CancelSuggestionsResponse\x12\x84\x01\n\x15GetSuggestionProgress\x12\x34.kodama.social_graph.v1.GetSuggestionProgressRequest\x1a\x35.kodama.social_graph.v1.GetSuggestionProgressResponse\x12z\n\x11\x45xportSuggestions\x12\x30.kodama.social_graph.v1.ExportSuggestionsRequest\x1a\x31.kodama.social_graph.v1.ExportSuggestionsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,14 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISMISSSUGGESTIONREQUEST']._serialized_end=348
   _globals['_DISMISSSUGGESTIONRESPONSE']._serialized_start=350
   _globals['_DISMISSSUGGESTIONRESPONSE']._serialized_end=377
-  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_start=379
-  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_end=406
-  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_start=408
-  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_end=469
-  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_start=471
-  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_end=501
-  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_start=503
-  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_end=597
-  _globals['_SUGGESTIONSERVICE']._serialized_start=600
-  _globals['_SUGGESTIONSERVICE']._serialized_end=1117
+  _globals['_RESTORESUGGESTIONREQUEST']._serialized_start=379
+  _globals['_RESTORESUGGESTIONREQUEST']._serialized_end=464
+  _globals['_RESTORESUGGESTIONRESPONSE']._serialized_start=466
+  _globals['_RESTORESUGGESTIONRESPONSE']._serialized_end=493
+  _globals['_LISTDISMISSEDSUGGESTIONSREQUEST']._serialized_start=495
+  _globals['_LISTDISMISSEDSUGGESTIONSREQUEST']._serialized_end=587
+  _globals['_LISTDISMISSEDSUGGESTIONSRESPONSE']._serialized_start=590
+  _globals['_LISTDISMISSEDSUGGESTIONSRESPONSE']._serialized_end=725
+  _globals['_EXPLAINSUGGESTIONREQUEST']._serialized_start=727
+  _globals['_EXPLAINSUGGESTIONREQUEST']._serialized_end=792
+  _globals['_EXPLAINSUGGESTIONRESPONSE']._serialized_start=795
+  _globals['_EXPLAINSUGGESTIONRESPONSE']._serialized_end=1001
+  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_start=1003
+  _globals['_REFRESHSUGGESTIONSREQUEST']._serialized_end=1030
+  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_start=1032
+  _globals['_REFRESHSUGGESTIONSRESPONSE']._serialized_end=1132
+  _globals['_CANCELSUGGESTIONSREQUEST']._serialized_start=1134
+  _globals['_CANCELSUGGESTIONSREQUEST']._serialized_end=1160
+  _globals['_CANCELSUGGESTIONSRESPONSE']._serialized_start=1162
+  _globals['_CANCELSUGGESTIONSRESPONSE']._serialized_end=1212
+  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_start=1214
+  _globals['_GETSUGGESTIONPROGRESSREQUEST']._serialized_end=1244
+  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_start=1247
+  _globals['_GETSUGGESTIONPROGRESSRESPONSE']._serialized_end=1534
+  _globals['_EXPORTSUGGESTIONSREQUEST']._serialized_start=1536
+  _globals['_EXPORTSUGGESTIONSREQUEST']._serialized_end=1562
+  _globals['_MEMBERSUGGESTIONS']._serialized_start=1565
+  _globals['_MEMBERSUGGESTIONS']._serialized_end=1702
+  _globals['_EXPORTSUGGESTIONSRESPONSE']._serialized_start=1704
+  _globals['_EXPORTSUGGESTIONSRESPONSE']._serialized_end=1791
+  _globals['_SUGGESTIONSERVICE']._serialized_start=1794
+  _globals['_SUGGESTIONSERVICE']._serialized_end=2945
 # @@protoc_insertion_point(module_scope)

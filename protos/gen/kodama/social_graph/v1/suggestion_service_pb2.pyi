@@ -114,6 +114,170 @@ class DismissSuggestionResponse(_message.Message):
 Global___DismissSuggestionResponse: _TypeAlias = DismissSuggestionResponse  # noqa: Y015
 
 @_typing.final
+class RestoreSuggestionRequest(_message.Message):
+    """RestoreSuggestionRequest names who may see whom again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    target_id: _builtins.int
+    request_id: _builtins.str
+    """The client's Idempotency-Key, as in DismissSuggestionRequest."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        target_id: _builtins.int = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreSuggestionRequest: _TypeAlias = RestoreSuggestionRequest  # noqa: Y015
+
+@_typing.final
+class RestoreSuggestionResponse(_message.Message):
+    """RestoreSuggestionResponse is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreSuggestionResponse: _TypeAlias = RestoreSuggestionResponse  # noqa: Y015
+
+@_typing.final
+class ListDismissedSuggestionsRequest(_message.Message):
+    """ListDismissedSuggestionsRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    page_size: _builtins.int
+    """At most 1,000; 0 means 40."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDismissedSuggestionsRequest: _TypeAlias = ListDismissedSuggestionsRequest  # noqa: Y015
+
+@_typing.final
+class ListDismissedSuggestionsResponse(_message.Message):
+    """ListDismissedSuggestionsResponse holds a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISMISSED_SUGGESTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end, and only there."""
+    @_builtins.property
+    def dismissed_suggestions(self) -> _containers.RepeatedCompositeFieldContainer[_social_graph_pb2.DismissedSuggestion]: ...
+    def __init__(
+        self,
+        *,
+        dismissed_suggestions: _abc.Iterable[_social_graph_pb2.DismissedSuggestion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dismissed_suggestions", b"dismissed_suggestions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDismissedSuggestionsResponse: _TypeAlias = ListDismissedSuggestionsResponse  # noqa: Y015
+
+@_typing.final
+class ExplainSuggestionRequest(_message.Message):
+    """ExplainSuggestionRequest names who asks about whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TARGET_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    target_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        target_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "target_id", b"target_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSuggestionRequest: _TypeAlias = ExplainSuggestionRequest  # noqa: Y015
+
+@_typing.final
+class ExplainSuggestionResponse(_message.Message):
+    """ExplainSuggestionResponse holds the reasons, as far as the account may know them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUGGESTION_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    OBSTACLES_FIELD_NUMBER: _builtins.int
+    SCORE_PARTS_FIELD_NUMBER: _builtins.int
+    rank: _builtins.int
+    """Place among the suggestions that the account is shown now, from 1; 0 where it is not among them."""
+    @_builtins.property
+    def suggestion(self) -> _social_graph_pb2.Suggestion:
+        """With the mutual friends; its source is unspecified where the target is not among the account's suggestions."""
+
+    @_builtins.property
+    def obstacles(self) -> _containers.RepeatedScalarFieldContainer[_social_graph_pb2.Obstacle.ValueType]:
+        """Why it is not suggested; none where it is."""
+
+    @_builtins.property
+    def score_parts(self) -> _containers.RepeatedCompositeFieldContainer[_social_graph_pb2.ScorePart]:
+        """What the score is made of, computed now from the friendships that the account may see; none where the target hides its friends."""
+
+    def __init__(
+        self,
+        *,
+        suggestion: _social_graph_pb2.Suggestion | None = ...,
+        rank: _builtins.int = ...,
+        obstacles: _abc.Iterable[_social_graph_pb2.Obstacle.ValueType] | None = ...,
+        score_parts: _abc.Iterable[_social_graph_pb2.ScorePart] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["suggestion", b"suggestion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["obstacles", b"obstacles", "rank", b"rank", "score_parts", b"score_parts", "suggestion", b"suggestion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSuggestionResponse: _TypeAlias = ExplainSuggestionResponse  # noqa: Y015
+
+@_typing.final
 class RefreshSuggestionsRequest(_message.Message):
     """RefreshSuggestionsRequest is empty."""
 
@@ -132,27 +296,74 @@ Global___RefreshSuggestionsRequest: _TypeAlias = RefreshSuggestionsRequest  # no
 
 @_typing.final
 class RefreshSuggestionsResponse(_message.Message):
-    """RefreshSuggestionsResponse tells what was queued."""
+    """RefreshSuggestionsResponse tells what is at work."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMBERS_FIELD_NUMBER: _builtins.int
     BLOCKS_FIELD_NUMBER: _builtins.int
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
     members: _builtins.int
+    """0 while nobody has counted them."""
     blocks: _builtins.int
+    generation_id: _builtins.int
+    is_new: _builtins.bool
+    """Nothing was at work before."""
     def __init__(
         self,
         *,
         members: _builtins.int = ...,
         blocks: _builtins.int = ...,
+        generation_id: _builtins.int = ...,
+        is_new: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "members", b"members"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "generation_id", b"generation_id", "is_new", b"is_new", "members", b"members"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RefreshSuggestionsResponse: _TypeAlias = RefreshSuggestionsResponse  # noqa: Y015
+
+@_typing.final
+class CancelSuggestionsRequest(_message.Message):
+    """CancelSuggestionsRequest is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSuggestionsRequest: _TypeAlias = CancelSuggestionsRequest  # noqa: Y015
+
+@_typing.final
+class CancelSuggestionsResponse(_message.Message):
+    """CancelSuggestionsResponse tells what was stopped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GENERATION_ID_FIELD_NUMBER: _builtins.int
+    generation_id: _builtins.int
+    """0 where nothing was at work."""
+    def __init__(
+        self,
+        *,
+        generation_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["generation_id", b"generation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSuggestionsResponse: _TypeAlias = CancelSuggestionsResponse  # noqa: Y015
 
 @_typing.final
 class GetSuggestionProgressRequest(_message.Message):
@@ -180,23 +391,115 @@ class GetSuggestionProgressResponse(_message.Message):
     OPEN_TASKS_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     MEMBERS_COMPUTED_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    LATEST_FIELD_NUMBER: _builtins.int
+    REFRESHED_MEMBERS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     open_tasks: _builtins.int
     """Blocks and single refreshes that are not done yet."""
     members: _builtins.int
     """Members with friends."""
     members_computed: _builtins.int
     """Members whose suggestions have been computed."""
+    refreshed_members: _builtins.int
+    """Computed for single members since the current one read the friendships."""
+    @_builtins.property
+    def current(self) -> _social_graph_pb2.Generation:
+        """The one that members are shown."""
+
+    @_builtins.property
+    def latest(self) -> _social_graph_pb2.Generation:
+        """The one that was requested last: at work, or how it ended."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_social_graph_pb2.SuggestionOutcome]: ...
     def __init__(
         self,
         *,
         open_tasks: _builtins.int = ...,
         members: _builtins.int = ...,
         members_computed: _builtins.int = ...,
+        current: _social_graph_pb2.Generation | None = ...,
+        latest: _social_graph_pb2.Generation | None = ...,
+        refreshed_members: _builtins.int = ...,
+        outcomes: _abc.Iterable[_social_graph_pb2.SuggestionOutcome] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "latest", b"latest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members", "members_computed", b"members_computed", "open_tasks", b"open_tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "latest", b"latest", "members", b"members", "members_computed", b"members_computed", "open_tasks", b"open_tasks", "outcomes", b"outcomes", "refreshed_members", b"refreshed_members"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSuggestionProgressResponse: _TypeAlias = GetSuggestionProgressResponse  # noqa: Y015
+
+@_typing.final
+class ExportSuggestionsRequest(_message.Message):
+    """ExportSuggestionsRequest is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportSuggestionsRequest: _TypeAlias = ExportSuggestionsRequest  # noqa: Y015
+
+@_typing.final
+class MemberSuggestions(_message.Message):
+    """MemberSuggestions are what is stored for one member: candidates, the best first. Whoever may not be shown now is among them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SUGGESTED_IDS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.int
+    @_builtins.property
+    def suggested_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_social_graph_pb2.SuggestionSource.ValueType]: ...
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.int = ...,
+        suggested_ids: _abc.Iterable[_builtins.int] | None = ...,
+        scores: _abc.Iterable[_builtins.float] | None = ...,
+        sources: _abc.Iterable[_social_graph_pb2.SuggestionSource.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "scores", b"scores", "sources", b"sources", "suggested_ids", b"suggested_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberSuggestions: _TypeAlias = MemberSuggestions  # noqa: Y015
+
+@_typing.final
+class ExportSuggestionsResponse(_message.Message):
+    """ExportSuggestionsResponse holds some members."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberSuggestions]: ...
+    def __init__(
+        self,
+        *,
+        members: _abc.Iterable[Global___MemberSuggestions] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportSuggestionsResponse: _TypeAlias = ExportSuggestionsResponse  # noqa: Y015

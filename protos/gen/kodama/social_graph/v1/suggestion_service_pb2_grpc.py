@@ -40,20 +40,45 @@ class SuggestionServiceStub(object):
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListSuggestionsRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListSuggestionsResponse.FromString,
                 _registered_method=True)
+        self.ExplainSuggestion = channel.unary_unary(
+                '/kodama.social_graph.v1.SuggestionService/ExplainSuggestion',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExplainSuggestionRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExplainSuggestionResponse.FromString,
+                _registered_method=True)
         self.DismissSuggestion = channel.unary_unary(
                 '/kodama.social_graph.v1.SuggestionService/DismissSuggestion',
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.DismissSuggestionRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.DismissSuggestionResponse.FromString,
+                _registered_method=True)
+        self.RestoreSuggestion = channel.unary_unary(
+                '/kodama.social_graph.v1.SuggestionService/RestoreSuggestion',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RestoreSuggestionRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RestoreSuggestionResponse.FromString,
+                _registered_method=True)
+        self.ListDismissedSuggestions = channel.unary_unary(
+                '/kodama.social_graph.v1.SuggestionService/ListDismissedSuggestions',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListDismissedSuggestionsRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListDismissedSuggestionsResponse.FromString,
                 _registered_method=True)
         self.RefreshSuggestions = channel.unary_unary(
                 '/kodama.social_graph.v1.SuggestionService/RefreshSuggestions',
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RefreshSuggestionsRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RefreshSuggestionsResponse.FromString,
                 _registered_method=True)
+        self.CancelSuggestions = channel.unary_unary(
+                '/kodama.social_graph.v1.SuggestionService/CancelSuggestions',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.CancelSuggestionsRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.CancelSuggestionsResponse.FromString,
+                _registered_method=True)
         self.GetSuggestionProgress = channel.unary_unary(
                 '/kodama.social_graph.v1.SuggestionService/GetSuggestionProgress',
                 request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.GetSuggestionProgressRequest.SerializeToString,
                 response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.GetSuggestionProgressResponse.FromString,
+                _registered_method=True)
+        self.ExportSuggestions = channel.unary_stream(
+                '/kodama.social_graph.v1.SuggestionService/ExportSuggestions',
+                request_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExportSuggestionsRequest.SerializeToString,
+                response_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExportSuggestionsResponse.FromString,
                 _registered_method=True)
 
 
@@ -62,29 +87,64 @@ class SuggestionServiceServicer(object):
     """
 
     def ListSuggestions(self, request, context):
-        """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way,
-        dismissed) is left out at read time.
+        """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way, muted,
+        dismissed, gone, not discoverable) is left out at read time. UNAVAILABLE where account cannot say who is there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainSuggestion(self, request, context):
+        """ExplainSuggestion says why somebody is suggested, or why not. NOT_FOUND for who does not exist or blocks the account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DismissSuggestion(self, request, context):
-        """DismissSuggestion never suggests the target to the account again. Idempotent.
+        """DismissSuggestion does not suggest the target to the account again, until that is undone or has expired. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreSuggestion(self, request, context):
+        """RestoreSuggestion undoes a dismissal, if there is one. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDismissedSuggestions(self, request, context):
+        """ListDismissedSuggestions pages through whom an account has dismissed, the latest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefreshSuggestions(self, request, context):
-        """RefreshSuggestions queues the computation for all members, in blocks.
+        """RefreshSuggestions has the suggestions of all members computed. Where that is being done already, it says so and does nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSuggestions(self, request, context):
+        """CancelSuggestions stops the computation for all members. What was computed before stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSuggestionProgress(self, request, context):
-        """GetSuggestionProgress tells how far the computation is.
+        """GetSuggestionProgress tells how far the computation is, and how well members are served.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSuggestions(self, request, context):
+        """ExportSuggestions streams what is stored for all members, by ascending id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -98,20 +158,45 @@ def add_SuggestionServiceServicer_to_server(servicer, server):
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListSuggestionsRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListSuggestionsResponse.SerializeToString,
             ),
+            'ExplainSuggestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainSuggestion,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExplainSuggestionRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExplainSuggestionResponse.SerializeToString,
+            ),
             'DismissSuggestion': grpc.unary_unary_rpc_method_handler(
                     servicer.DismissSuggestion,
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.DismissSuggestionRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.DismissSuggestionResponse.SerializeToString,
+            ),
+            'RestoreSuggestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreSuggestion,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RestoreSuggestionRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RestoreSuggestionResponse.SerializeToString,
+            ),
+            'ListDismissedSuggestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDismissedSuggestions,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListDismissedSuggestionsRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListDismissedSuggestionsResponse.SerializeToString,
             ),
             'RefreshSuggestions': grpc.unary_unary_rpc_method_handler(
                     servicer.RefreshSuggestions,
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RefreshSuggestionsRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RefreshSuggestionsResponse.SerializeToString,
             ),
+            'CancelSuggestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSuggestions,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.CancelSuggestionsRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.CancelSuggestionsResponse.SerializeToString,
+            ),
             'GetSuggestionProgress': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSuggestionProgress,
                     request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.GetSuggestionProgressRequest.FromString,
                     response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.GetSuggestionProgressResponse.SerializeToString,
+            ),
+            'ExportSuggestions': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSuggestions,
+                    request_deserializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExportSuggestionsRequest.FromString,
+                    response_serializer=kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExportSuggestionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -153,6 +238,33 @@ class SuggestionService(object):
             _registered_method=True)
 
     @staticmethod
+    def ExplainSuggestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SuggestionService/ExplainSuggestion',
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExplainSuggestionRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExplainSuggestionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DismissSuggestion(request,
             target,
             options=(),
@@ -169,6 +281,60 @@ class SuggestionService(object):
             '/kodama.social_graph.v1.SuggestionService/DismissSuggestion',
             kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.DismissSuggestionRequest.SerializeToString,
             kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.DismissSuggestionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreSuggestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SuggestionService/RestoreSuggestion',
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RestoreSuggestionRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.RestoreSuggestionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDismissedSuggestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SuggestionService/ListDismissedSuggestions',
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListDismissedSuggestionsRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ListDismissedSuggestionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -207,6 +373,33 @@ class SuggestionService(object):
             _registered_method=True)
 
     @staticmethod
+    def CancelSuggestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.social_graph.v1.SuggestionService/CancelSuggestions',
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.CancelSuggestionsRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.CancelSuggestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetSuggestionProgress(request,
             target,
             options=(),
@@ -223,6 +416,33 @@ class SuggestionService(object):
             '/kodama.social_graph.v1.SuggestionService/GetSuggestionProgress',
             kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.GetSuggestionProgressRequest.SerializeToString,
             kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.GetSuggestionProgressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSuggestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kodama.social_graph.v1.SuggestionService/ExportSuggestions',
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExportSuggestionsRequest.SerializeToString,
+            kodama_dot_social__graph_dot_v1_dot_suggestion__service__pb2.ExportSuggestionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

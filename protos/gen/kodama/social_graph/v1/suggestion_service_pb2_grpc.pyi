@@ -34,15 +34,25 @@ class SuggestionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SuggestionServiceAsyncStub: ...
     ListSuggestions: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.ListSuggestionsRequest, _suggestion_service_pb2.ListSuggestionsResponse]
-    """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way,
-    dismissed) is left out at read time.
+    """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way, muted,
+    dismissed, gone, not discoverable) is left out at read time. UNAVAILABLE where account cannot say who is there.
     """
+    ExplainSuggestion: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.ExplainSuggestionRequest, _suggestion_service_pb2.ExplainSuggestionResponse]
+    """ExplainSuggestion says why somebody is suggested, or why not. NOT_FOUND for who does not exist or blocks the account."""
     DismissSuggestion: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.DismissSuggestionRequest, _suggestion_service_pb2.DismissSuggestionResponse]
-    """DismissSuggestion never suggests the target to the account again. Idempotent."""
+    """DismissSuggestion does not suggest the target to the account again, until that is undone or has expired. Idempotent."""
+    RestoreSuggestion: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.RestoreSuggestionRequest, _suggestion_service_pb2.RestoreSuggestionResponse]
+    """RestoreSuggestion undoes a dismissal, if there is one. Idempotent."""
+    ListDismissedSuggestions: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.ListDismissedSuggestionsRequest, _suggestion_service_pb2.ListDismissedSuggestionsResponse]
+    """ListDismissedSuggestions pages through whom an account has dismissed, the latest first."""
     RefreshSuggestions: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.RefreshSuggestionsRequest, _suggestion_service_pb2.RefreshSuggestionsResponse]
-    """RefreshSuggestions queues the computation for all members, in blocks."""
+    """RefreshSuggestions has the suggestions of all members computed. Where that is being done already, it says so and does nothing."""
+    CancelSuggestions: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.CancelSuggestionsRequest, _suggestion_service_pb2.CancelSuggestionsResponse]
+    """CancelSuggestions stops the computation for all members. What was computed before stays."""
     GetSuggestionProgress: _grpc.UnaryUnaryMultiCallable[_suggestion_service_pb2.GetSuggestionProgressRequest, _suggestion_service_pb2.GetSuggestionProgressResponse]
-    """GetSuggestionProgress tells how far the computation is."""
+    """GetSuggestionProgress tells how far the computation is, and how well members are served."""
+    ExportSuggestions: _grpc.UnaryStreamMultiCallable[_suggestion_service_pb2.ExportSuggestionsRequest, _suggestion_service_pb2.ExportSuggestionsResponse]
+    """ExportSuggestions streams what is stored for all members, by ascending id."""
 
 @_typing.type_check_only
 class SuggestionServiceAsyncStub(SuggestionServiceStub):
@@ -50,15 +60,25 @@ class SuggestionServiceAsyncStub(SuggestionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListSuggestions: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.ListSuggestionsRequest, _suggestion_service_pb2.ListSuggestionsResponse]  # type: ignore[assignment]
-    """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way,
-    dismissed) is left out at read time.
+    """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way, muted,
+    dismissed, gone, not discoverable) is left out at read time. UNAVAILABLE where account cannot say who is there.
     """
+    ExplainSuggestion: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.ExplainSuggestionRequest, _suggestion_service_pb2.ExplainSuggestionResponse]  # type: ignore[assignment]
+    """ExplainSuggestion says why somebody is suggested, or why not. NOT_FOUND for who does not exist or blocks the account."""
     DismissSuggestion: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.DismissSuggestionRequest, _suggestion_service_pb2.DismissSuggestionResponse]  # type: ignore[assignment]
-    """DismissSuggestion never suggests the target to the account again. Idempotent."""
+    """DismissSuggestion does not suggest the target to the account again, until that is undone or has expired. Idempotent."""
+    RestoreSuggestion: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.RestoreSuggestionRequest, _suggestion_service_pb2.RestoreSuggestionResponse]  # type: ignore[assignment]
+    """RestoreSuggestion undoes a dismissal, if there is one. Idempotent."""
+    ListDismissedSuggestions: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.ListDismissedSuggestionsRequest, _suggestion_service_pb2.ListDismissedSuggestionsResponse]  # type: ignore[assignment]
+    """ListDismissedSuggestions pages through whom an account has dismissed, the latest first."""
     RefreshSuggestions: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.RefreshSuggestionsRequest, _suggestion_service_pb2.RefreshSuggestionsResponse]  # type: ignore[assignment]
-    """RefreshSuggestions queues the computation for all members, in blocks."""
+    """RefreshSuggestions has the suggestions of all members computed. Where that is being done already, it says so and does nothing."""
+    CancelSuggestions: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.CancelSuggestionsRequest, _suggestion_service_pb2.CancelSuggestionsResponse]  # type: ignore[assignment]
+    """CancelSuggestions stops the computation for all members. What was computed before stays."""
     GetSuggestionProgress: _aio.UnaryUnaryMultiCallable[_suggestion_service_pb2.GetSuggestionProgressRequest, _suggestion_service_pb2.GetSuggestionProgressResponse]  # type: ignore[assignment]
-    """GetSuggestionProgress tells how far the computation is."""
+    """GetSuggestionProgress tells how far the computation is, and how well members are served."""
+    ExportSuggestions: _aio.UnaryStreamMultiCallable[_suggestion_service_pb2.ExportSuggestionsRequest, _suggestion_service_pb2.ExportSuggestionsResponse]  # type: ignore[assignment]
+    """ExportSuggestions streams what is stored for all members, by ascending id."""
 
 class SuggestionServiceServicer(metaclass=_abc_1.ABCMeta):
     """SuggestionService answers "people you might know"."""
@@ -69,9 +89,17 @@ class SuggestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suggestion_service_pb2.ListSuggestionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suggestion_service_pb2.ListSuggestionsResponse, _abc.Awaitable[_suggestion_service_pb2.ListSuggestionsResponse]]:
-        """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way,
-        dismissed) is left out at read time.
+        """ListSuggestions lists the best suggestions. Whoever may not be suggested now (self, friends, pending or blocked either way, muted,
+        dismissed, gone, not discoverable) is left out at read time. UNAVAILABLE where account cannot say who is there.
         """
+
+    @_abc_1.abstractmethod
+    def ExplainSuggestion(
+        self,
+        request: _suggestion_service_pb2.ExplainSuggestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_suggestion_service_pb2.ExplainSuggestionResponse, _abc.Awaitable[_suggestion_service_pb2.ExplainSuggestionResponse]]:
+        """ExplainSuggestion says why somebody is suggested, or why not. NOT_FOUND for who does not exist or blocks the account."""
 
     @_abc_1.abstractmethod
     def DismissSuggestion(
@@ -79,7 +107,23 @@ class SuggestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suggestion_service_pb2.DismissSuggestionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suggestion_service_pb2.DismissSuggestionResponse, _abc.Awaitable[_suggestion_service_pb2.DismissSuggestionResponse]]:
-        """DismissSuggestion never suggests the target to the account again. Idempotent."""
+        """DismissSuggestion does not suggest the target to the account again, until that is undone or has expired. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def RestoreSuggestion(
+        self,
+        request: _suggestion_service_pb2.RestoreSuggestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_suggestion_service_pb2.RestoreSuggestionResponse, _abc.Awaitable[_suggestion_service_pb2.RestoreSuggestionResponse]]:
+        """RestoreSuggestion undoes a dismissal, if there is one. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ListDismissedSuggestions(
+        self,
+        request: _suggestion_service_pb2.ListDismissedSuggestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_suggestion_service_pb2.ListDismissedSuggestionsResponse, _abc.Awaitable[_suggestion_service_pb2.ListDismissedSuggestionsResponse]]:
+        """ListDismissedSuggestions pages through whom an account has dismissed, the latest first."""
 
     @_abc_1.abstractmethod
     def RefreshSuggestions(
@@ -87,7 +131,15 @@ class SuggestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suggestion_service_pb2.RefreshSuggestionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suggestion_service_pb2.RefreshSuggestionsResponse, _abc.Awaitable[_suggestion_service_pb2.RefreshSuggestionsResponse]]:
-        """RefreshSuggestions queues the computation for all members, in blocks."""
+        """RefreshSuggestions has the suggestions of all members computed. Where that is being done already, it says so and does nothing."""
+
+    @_abc_1.abstractmethod
+    def CancelSuggestions(
+        self,
+        request: _suggestion_service_pb2.CancelSuggestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_suggestion_service_pb2.CancelSuggestionsResponse, _abc.Awaitable[_suggestion_service_pb2.CancelSuggestionsResponse]]:
+        """CancelSuggestions stops the computation for all members. What was computed before stays."""
 
     @_abc_1.abstractmethod
     def GetSuggestionProgress(
@@ -95,6 +147,14 @@ class SuggestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _suggestion_service_pb2.GetSuggestionProgressRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_suggestion_service_pb2.GetSuggestionProgressResponse, _abc.Awaitable[_suggestion_service_pb2.GetSuggestionProgressResponse]]:
-        """GetSuggestionProgress tells how far the computation is."""
+        """GetSuggestionProgress tells how far the computation is, and how well members are served."""
+
+    @_abc_1.abstractmethod
+    def ExportSuggestions(
+        self,
+        request: _suggestion_service_pb2.ExportSuggestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_suggestion_service_pb2.ExportSuggestionsResponse], _abc.AsyncIterator[_suggestion_service_pb2.ExportSuggestionsResponse]]:
+        """ExportSuggestions streams what is stored for all members, by ascending id."""
 
 def add_SuggestionServiceServicer_to_server(servicer: SuggestionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
