@@ -51,7 +51,7 @@ def work(folder: Path, model: Model, part: int, parts: int, connection: Connecti
     connection.send("ready")
     connection.recv()
     started, members = time.perf_counter(), 0
-    for start, stop in cut_blocks(prepared.graph, 20_000_000)[part::parts]:
+    for start, stop in cut_blocks(prepared, 20_000_000)[part::parts]:
         members += int((suggest_rows(prepared, start, stop).counts > 0).sum())
     seconds = time.perf_counter() - started
     own = psutil.Process().memory_full_info().uss / 1e6

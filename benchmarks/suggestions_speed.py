@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
+import networkx as nx
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.table import Table
 
 from benchmarks.figures import percentile
@@ -22,7 +25,7 @@ from services.social_graph.suggestions import (
     CsrGraph,
     Model,
     Prepared,
-    cut_blocks,
+    prepare,
     suggest_around,
     suggest_members,
     suggest_rows,
@@ -35,6 +38,9 @@ BEST = 20
 """Of everybody's strangers, exact, by resource allocation: what all three compute."""
 KERNEL_WEDGES = 60_000_000
 SPARSE_WEDGES = 30_000_000
+"""Each computes members from all over the network, until they had so many wedges, in blocks of so many:"""
+KERNEL_BLOCK = 2_000_000
+SPARSE_BLOCK = 10_000_000
 LOOP_MEMBERS = 300
 """Whom the loop is measured on, at random."""
 WHOLE_LOOP = 200_000
@@ -42,6 +48,7 @@ WHOLE_LOOP = 200_000
 REPEATS = 3
 """The fastest of so many is taken, for each of the three, in turn."""
 EVENTS = 300
+Block = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -91,51 +98,70 @@ def wedges_of(graph: CsrGraph) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.asarray(reach[graph.indptr[1:]] - reach[graph.indptr[:-1]])
 
 
-def measure(members: int, friends: int) -> tuple[CsrGraph, Point]:
+def measure(members: int, friends: int) -> tuple[Prepared, Point]:
     """Measure the three on one network, in turn. Raises RuntimeError where they do not find the same."""
     graph = make_network(members, friends)
-    wedges = np.cumsum(wedges_of(graph))
-    prepared = Prepared(graph, Model.default(), {})
-    some, fewer = (int(np.searchsorted(wedges, most)) for most in (KERNEL_WEDGES, SPARSE_WEDGES))
-    some, fewer = max(1, min(some, len(graph))), max(1, min(fewer, len(graph)))
+    wedges = wedges_of(graph)
+    prepared = prepare(graph, Model.default())
+    chance = np.random.default_rng(1)
+    blocks = choose_blocks(wedges[prepared.layout.order], KERNEL_BLOCK, KERNEL_WEDGES, chance)
+    others = choose_blocks(wedges, SPARSE_BLOCK, SPARSE_WEDGES, chance)
     sparse = SparseTopN(graph)
-    looped = np.sort(np.random.default_rng(1).permutation(len(graph))[:LOOP_MEMBERS])
+    looped = np.sort(chance.permutation(len(graph))[:LOOP_MEMBERS])
     network = network_around(graph, looped if len(graph) > WHOLE_LOOP else None)
-    scores = suggest_rows(prepared, 0, 1, k=BEST, samples=0).scores
-    around = suggest_members(prepared, looped, k=BEST, samples=0).scores
-    if not same(loop_over(network, looped.tolist(), BEST), looped.tolist(), around):
-        raise RuntimeError("the loop and the kernel do not find the same")
-    found = sparse.best(0, 1, BEST, 1).data
-    if not np.allclose(found, scores[0, : len(found)], rtol=1e-3):
-        raise RuntimeError("sparse_dot_topn and the kernel do not find the same")
+    check(prepared, sparse, network, looped)
     works: tuple[Callable[[], Any], ...] = (
-        lambda: _on_threads(prepared, some),
-        lambda: sparse.best(0, fewer, BEST, THREADS),
+        lambda: _on_threads(prepared, blocks),
+        lambda: [sparse.best(*block, BEST, THREADS) for block in others],
         lambda: loop_over(network, looped.tolist(), BEST),
     )
     times = np.array([[_timed(work) for work in works] for _ in range(REPEATS)]).min(axis=0)
-    rates = np.array([some, fewer, len(looped)])[:, None] / times
+    rates = np.array([count_rows(blocks), count_rows(others), len(looped)])[:, None] / times
     kernel, sparse_topn, loop = rates.tolist()
-    return graph, Point(
+    computed = sum(int(wedges[prepared.layout.order[start:stop]].sum()) for start, stop in blocks)
+    return prepared, Point(
         members=len(graph),
         friends=friends,
         friendships=graph.edge_count,
-        wedges_per_member=float(wedges[-1] / len(graph)),
+        wedges_per_member=float(wedges.mean()),
         kernel_per_second=kernel[0],
         sparse_per_second=sparse_topn[0],
         loop_per_second=loop[0],
         kernel_per_core=kernel[1],
         sparse_per_core=sparse_topn[1],
         loop_per_core=loop[1],
-        nanoseconds_per_wedge=float(times[0, 1] / wedges[some - 1] * 1e9),
+        nanoseconds_per_wedge=float(times[0, 1] / computed * 1e9),
     )
 
 
-def _on_threads(prepared: Prepared, stop: int) -> None:
-    """Compute the first rows on threads: compiled code does not hold the interpreter's lock."""
-    blocks = [block for block in cut_blocks(prepared.graph, 2_000_000) if block[0] < stop]
+def check(prepared: Prepared, sparse: SparseTopN, network: "nx.Graph[int]", looped: NDArray[np.int64]) -> None:
+    """Raise RuntimeError where the three do not find the same."""
+    around = suggest_members(prepared, looped, k=BEST, samples=0).scores
+    if not same(loop_over(network, looped.tolist(), BEST), looped.tolist(), around):
+        raise RuntimeError("the loop and the kernel do not find the same")
+    row = int(looped[0])
+    found = sparse.best(row, row + 1, BEST, 1).data
+    if not np.allclose(found, around[0, : len(found)], rtol=1e-3):
+        raise RuntimeError("sparse_dot_topn and the kernel do not find the same")
+
+
+def choose_blocks(wedges: NDArray[np.int64], block: int, most: int, chance: np.random.Generator) -> list[Block]:
+    """Return ranges of so many wedges from all over the network, chosen at random, that together have at most about so many."""
+    reached = np.cumsum(wedges)
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(reached // block)) + 1, [len(wedges)]))
+    blocks = list(pairwise(starts.tolist()))
+    return [blocks[i] for i in chance.permutation(len(blocks))[: max(1, most // block)].tolist()]
+
+
+def count_rows(blocks: list[Block]) -> int:
+    """Return how many members there are in some ranges."""
+    return sum(stop - start for start, stop in blocks)
+
+
+def _on_threads(prepared: Prepared, blocks: list[Block]) -> None:
+    """Compute blocks on threads: compiled code does not hold the interpreter's lock."""
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda block: suggest_rows(prepared, block[0], min(stop, block[1]), k=BEST, samples=0), blocks))
+        list(pool.map(lambda block: suggest_rows(prepared, *block, k=BEST, samples=0), blocks))
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, float]:
@@ -231,10 +257,10 @@ def main(
     facts = host_facts()
     points, runs = [], []
     for members, friends in [read_size(text) for text in size or ()] or SIZES:
-        graph, point = measure(members, friends)
+        prepared, point = measure(members, friends)
         points.append(point)
-        runs.append(run_all(graph, friends))
-        del graph
+        runs.append(run_all(prepared.graph, friends))
+        del prepared
         show(points[-1:], runs[-1:], None)
     events = measure_events()
     show(points, runs, events)

@@ -1,9 +1,9 @@
 """Who might know whom: the one place where the friend graph is a networkx graph.
 
-Works on graphs of ids alone: no database, no tasks, no RPC. Reading order: `graphs` (the graph), `model` (what is chosen per
-network), `kernel` (one pass over friends of friends), `features` and `filling`, `ranking` (from rows to suggestions), `hiding`,
-`learning` and `tuning` (how the model is chosen), `around` (single members, online), `plain` (the same in plain networkx),
-`explaining`, `pairs` and `networkx_backend`.
+Works on graphs of ids alone: no database, no tasks, no RPC. Reading order: `graphs` (the graph), `layout` (its rows in another
+order), `model` (what is chosen per network), `kernel` (one pass over friends of friends), `features` and `filling`, `ranking` (from
+rows to suggestions), `hiding`, `learning` and `tuning` (how the model is chosen), `around` (single members, online), `plain` (the
+same in plain networkx), `explaining`, `pairs` and `networkx_backend`.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def warm_up() -> None:
     graph = CsrGraph.from_edges(np.concatenate((ends, ends)), np.concatenate((ends + 1, ends + 2)))
     model = tune(graph, seed=1).model
     prepared = prepare(graph, Model(model.a, model.b, Reranking((0.0,) * len(FEATURES), (0.0,) * len(FEATURES), 0.0)))
-    cut_blocks(graph)
+    cut_blocks(prepared)
     suggest_rows(prepared, 0, len(graph))
 
 

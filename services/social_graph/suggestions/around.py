@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from services.social_graph.suggestions.graphs import CsrGraph
 from services.social_graph.suggestions.model import Model, Source, Suggestion
-from services.social_graph.suggestions.ranking import Prepared, Rows, suggest_rows
+from services.social_graph.suggestions.ranking import Prepared, Rows, suggest_members
 
 
 def suggest_around(
@@ -23,14 +25,15 @@ def suggest_around(
     the member's friends and whom `left_out` names for them.
     """
     model = chosen.model if isinstance(chosen, Prepared) else chosen
-    prepared = Prepared(ego, model, {})
+    rows_of = {account_id: int(ego.rows_of([account_id])[0]) for account_id in members if account_id in ego}
+    rows = suggest_members(Prepared(ego, model, {}), np.array(list(rows_of.values()), dtype=np.int64), k=k)
+    known = {account_id: as_suggestions(rows, i) for i, account_id in enumerate(rows_of)}
     suggestions = {}
     for account_id in members:
-        found: list[Suggestion] = []
+        found = known.get(account_id, [])
         friends: set[int] = set()
         if account_id in ego:
-            row = int(ego.rows_of([account_id])[0])
-            found = as_suggestions(suggest_rows(prepared, row, row + 1, k=k), 0)
+            row = rows_of[account_id]
             friends = set(ego.account_ids[ego.indices[ego.indptr[row] : ego.indptr[row + 1]]].tolist())
         excluded = {account_id, *friends, *(left_out or {}).get(account_id, ())}
         found = [suggestion for suggestion in found if suggestion.account_id not in excluded]
@@ -43,14 +46,14 @@ def suggest_around(
 
 def _popular_near(prepared: Prepared, account_id: int, most: int) -> list[int]:
     """Return the most popular members of the community where the generation saw the member; none where it did not."""
-    graph, arrays = prepared.graph, prepared.arrays
-    if account_id not in graph or not arrays:
+    graph = prepared.graph
+    if account_id not in graph or not prepared.arrays:
         return []
-    community = int(arrays["communities"][graph.rows_of([account_id])[0]])
-    starts = arrays["community_starts"]
+    layout, (communities, starts, _) = prepared.layout, prepared.surroundings
+    community = int(communities[layout.rows[graph.rows_of([account_id])[0]]])
     begin = int(starts[community])
     end = min(int(starts[community + 1]), begin + most)
-    return [int(account_id) for account_id in graph.account_ids[arrays["community_order"][begin:end]]]
+    return [int(account_id) for account_id in graph.account_ids[layout.order[begin:end]]]
 
 
 def _fill(found: list[Suggestion], excluded: set[int], candidates: Sequence[int], source: Source, k: int) -> None:

@@ -13,7 +13,8 @@ With u the member, v the candidate, M their mutual friends, d the numbers of fri
     union_of_friends                      log(d_u + d_v - |M|)
 
 All of it is known from the rows of the member's friends and from degrees, so that ego graphs give the same numbers as the whole
-network. Sums run over mutual friends in the order of their ids, here and in plain networkx, to give the same last digit.
+network. Sums run over mutual friends in one order, those with the fewest friends first, here and in plain networkx, to give the
+same last digit.
 """
 
 import math
@@ -31,7 +32,7 @@ LOGARITHMS = np.array([0.0, *(math.log(number) for number in range(1, 4096))])
 
 
 class Ego(NamedTuple):
-    """A member's friends, known by their places, and their candidates."""
+    """A member's friends, known by their places in `Table.friends`, and their candidates."""
 
     friends: Array
     """uint64[friends, words]: who of the friends are friends of each other, a bit each."""
@@ -41,6 +42,8 @@ class Ego(NamedTuple):
     """float64[friends]: the member's tie strength with each."""
     inverses: Array
     """float64[friends]: one divided by each one's number of friends."""
+    log_ties: Array
+    log_inverses: Array
 
 
 @compiled
@@ -53,6 +56,8 @@ def make_ego(network: Network, members: Array, describes: bool) -> Ego:
     return Ego(
         np.zeros((size, (size + 63) >> 6), dtype=np.uint64),
         np.zeros((CANDIDATES, (widest + 63) >> 6), dtype=np.uint64),
+        np.empty(size),
+        np.empty(size),
         np.empty(size),
         np.empty(size),
     )
@@ -82,97 +87,84 @@ def log_of(number: Whole) -> Any:
 
 
 @compiled
-def find_mutual(network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array) -> None:
-    """Set the bits of the mutual friends of u and the first candidates.
-
-    It takes the shorter way: the rows of the candidates, or those of the friends once more.
-    """
-    indptr, indices = network.indptr, network.indices
-    first, stop = indptr[u], indptr[u + 1]
-    mutual[:count, : (stop - first + 63) >> 6] = 0
-    way = 0
-    for r in range(count):
-        way += network.degrees[best.rows[r]]
-    for p in range(first, stop):
-        way -= network.degrees[indices[p]]
-    if way <= 0:
-        for r in range(count):
-            _look_for_friends(network, best.rows[r], bits, table, mutual[r])
-    else:
-        _look_for_candidates(network, u, bits, table, best, count, mutual)
-
-
-@compiled
-def _look_for_friends(network: Network, v: Whole, bits: Whole, table: Table, mutual: Array) -> None:
-    """Go through the row of a candidate."""
-    for q in range(network.indptr[v], network.indptr[v + 1]):
-        word = table.words[find(table, bits, network.indices[q])]
-        if word < 0 and word != MEMBER:
-            _set(mutual, -1 - word)
-
-
-@compiled
-def _look_for_candidates(
-    network: Network, u: Whole, bits: Whole, table: Table, best: Best, count: Whole, mutual: Array
+def look_around(
+    network: Network, bits: Whole, table: Table, size: Whole, best: Best, count: Whole, ego: Ego, describes: bool
 ) -> None:
-    """Go through the rows of all friends of u."""
-    indptr, indices = network.indptr, network.indices
-    first, stop = indptr[u], indptr[u + 1]
-    for r in range(count):  # the sums are not needed any more: let the slots say who is a candidate
-        table.words[find(table, bits, best.rows[r])] = first - stop - 1 - r
-    for p in range(first, stop):
-        for q in range(indptr[indices[p]], indptr[indices[p] + 1]):
-            word = table.words[find(table, bits, indices[q])]
-            if word < first - stop and word != MEMBER:
-                _set(mutual[first - stop - 1 - word], p - first)
+    """Set the bits of `ego` for a member's friends, `size` in all, and the first candidates, in one more pass over the friends' rows.
 
-
-@inlined
-def _set(words: Array, bit: Whole) -> None:
-    words[bit >> 6] |= np.uint64(1) << np.uint64(bit & 63)
+    The sums in the table are not needed any more: the slots of candidates say who they are, as those of friends do.
+    """
+    words = (size + 63) >> 6
+    ego.mutual[:count, :words] = 0
+    if describes:
+        ego.friends[:size, :words] = 0
+    for r in range(count):
+        table.words[find(table, bits, best.rows[r])] = -1 - size - r
+    for i in range(size):
+        w = table.friends[i]
+        bit = np.uint64(1) << np.uint64(i & 63)
+        for q in range(np.uint64(network.indptr[w]), np.uint64(network.indptr[w + 1])):
+            word = table.words[find(table, bits, network.indices[q])]
+            if word >= 0 or word == MEMBER:
+                continue
+            j = -1 - word
+            if j >= size:
+                ego.mutual[j - size, i >> 6] |= bit
+            elif describes:
+                ego.friends[j, i >> 6] |= bit
 
 
 @compiled
-def measure_ties(network: Network, u: Whole, ego: Ego) -> None:
-    """Compute the tie strength of u with each friend, and one divided by the friend's number of friends."""
-    first, stop = network.indptr[u], network.indptr[u + 1]
-    words = (stop - first + 63) >> 6
-    for i in range(stop - first):
+def measure_ties(network: Network, d_u: Whole, friends: Array, ego: Ego) -> None:
+    """Compute the tie strength of a member with each friend, and one divided by the friend's number of friends, and their logarithms."""
+    words = (len(friends) + 63) >> 6
+    for i in range(len(friends)):
         common = 0
         for k in range(words):
             common += ones(ego.friends[i, k])
-        d = network.degrees[network.indices[first + i]]
-        ego.ties[i] = (common + 1.0) / (network.degrees[u] + d - common)
+        d = network.degrees[friends[i]]
+        ego.ties[i] = (common + 1.0) / (d_u + d - common)
         ego.inverses[i] = 1.0 / d
+        ego.log_ties[i] = math.log(ego.ties[i])
+        ego.log_inverses[i] = math.log(ego.inverses[i])
 
 
 @compiled
-def describe(ego: Ego, words: Whole, d_u: Whole, d_v: Whole, score: Any, r: Whole, out: Array) -> None:
-    """Put the features of the r-th candidate, who has mutual friends, into `out`, in the order of FEATURES."""
-    mutual = ego.mutual[r]
-    m, edges = 0, 0
-    allocation, tie, weighted = 0.0, 0.0, 0.0
-    for k in range(words):
-        m += ones(mutual[k])
+def describe(ego: Ego, words: Whole, m: Whole, d_u: Whole, d_v: Whole, score: Any, r: Whole, out: Array) -> None:
+    """Put the features of the r-th candidate, who has m mutual friends, into `out`, in the order of FEATURES."""
+    out[0] = math.log(score)
+    out[1] = log_of(m)
+    out[7] = log_of(d_v)
+    out[8] = log_of(max(1, d_u + d_v - m))
+    if m == 1:  # most have one, and nothing to add up
+        k = 0
+        while ego.mutual[r, k] == np.uint64(0):
+            k += 1
+        i = (k << 6) + lowest(ego.mutual[r, k])
+        out[2], out[3] = ego.log_inverses[i], ego.log_ties[i]
+        out[4], out[5], out[6] = 0.0, 0.0, 0.0
+    else:
+        _describe_many(ego, words, m, ego.mutual[r], out)
+
+
+@compiled
+def _describe_many(ego: Ego, words: Whole, m: Whole, mutual: Array, out: Array) -> None:
+    """Put what is a sum over mutual friends into `out`."""
+    edges, allocation, tie, weighted = 0, 0.0, 0.0, 0.0
     for k in range(words):
         word = mutual[k]
         while word != np.uint64(0):
             i = (k << 6) + lowest(word)
             word &= word - np.uint64(1)
             inside = 0
-            if m > 1:
-                for j in range(words):
-                    inside += ones(ego.friends[i, j] & mutual[j])
+            for j in range(words):
+                inside += ones(ego.friends[i, j] & mutual[j])
             allocation += ego.inverses[i]
             tie += ego.ties[i]
             edges += inside
             weighted += inside * ego.inverses[i]
-    out[0] = math.log(score)
-    out[1] = log_of(m)
     out[2] = math.log(allocation)
     out[3] = math.log(tie)
     out[4] = log_of(1 + edges // 2)
     out[5] = math.log(1.0 + weighted) if edges > 0 else 0.0
     out[6] = edges / (m * (m - 1.0)) if edges > 0 else 0.0
-    out[7] = log_of(d_v)
-    out[8] = log_of(max(1, d_u + d_v - m))

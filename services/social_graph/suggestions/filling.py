@@ -1,5 +1,6 @@
 """Whom to suggest to members with few friends of friends: who is three steps away, popular in their community, or popular."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from services.social_graph.suggestions.kernel import (
     row_of,
     table_bits,
 )
+from services.social_graph.suggestions.layout import Layout, lay_out
 from services.social_graph.suggestions.model import Source
 
 ROUNDS = 4
@@ -33,25 +35,22 @@ class Surroundings(NamedTuple):
 
     communities: Array
     """[n] each row's community."""
-    community_order: Array
-    """[n] all rows, by community, those with the most friends first."""
     community_starts: Array
-    """[communities + 1] where each begins in `community_order`."""
+    """[communities + 1] where each begins: a community's rows follow each other, those with the most friends first."""
     popular_order: Array
     """[n] all rows, those with the most friends first."""
 
 
-def surround(graph: CsrGraph) -> Surroundings:
-    """Find the communities of a graph, and who is popular in them."""
+def surround(graph: CsrGraph) -> tuple[Layout, Surroundings]:
+    """Find the communities of a graph, and who is popular in them; lay it out by these."""
     labels = find_communities(graph.indptr, graph.indices, ROUNDS)
-    rows = np.arange(len(graph), dtype=np.int32)
     _, communities = np.unique(labels, return_inverse=True)
+    layout = lay_out(graph, np.lexsort((-graph.degrees, communities)).astype(np.int32))
     sizes = np.bincount(communities, minlength=0)
-    return Surroundings(
-        communities.astype(np.int32),
-        np.lexsort((rows, -graph.degrees, communities)).astype(np.int32),
+    return layout, Surroundings(
+        communities[layout.order].astype(np.int32),
         np.concatenate(([0], np.cumsum(sizes))).astype(np.int32),
-        np.lexsort((rows, -graph.degrees)).astype(np.int32),
+        np.lexsort((layout.order, -layout.degrees)).astype(np.int32),
     )
 
 
@@ -118,19 +117,21 @@ def walk_on(
     kept = 0
     for i in range(size):
         v = row_of(far, far_bits, far.touched[i])
-        kept = _keep(found, scores, kept, room, v, sums[far.touched[i]] * network.factors[network.degrees[v]])
+        kept = _keep(
+            network.places, found, scores, kept, room, v, sums[far.touched[i]] * network.factors[network.degrees[v]]
+        )
     return kept
 
 
 @compiled
-def _keep(found: Array, scores: Array, kept: Whole, room: Whole, v: Whole, score: Any) -> Whole:
+def _keep(places: Array, found: Array, scores: Array, kept: Whole, room: Whole, v: Whole, score: Any) -> Whole:
     """Put v where it belongs into a short list in order; return how long that is then."""
     if kept == room:
-        if not comes_before(score, 0, v, scores[kept - 1], 0, found[kept - 1]):
+        if not comes_before(places, score, 0, v, scores[kept - 1], 0, found[kept - 1]):
             return kept
         kept -= 1
     i = kept
-    while i > 0 and comes_before(score, 0, v, scores[i - 1], 0, found[i - 1]):
+    while i > 0 and comes_before(places, score, 0, v, scores[i - 1], 0, found[i - 1]):
         found[i], scores[i] = found[i - 1], scores[i - 1]
         i -= 1
     found[i], scores[i] = v, score
@@ -138,7 +139,7 @@ def _keep(found: Array, scores: Array, kept: Whole, room: Whole, v: Whole, score
 
 
 @compiled
-def take_popular(order: Array, bits: Whole, table: Table, chosen: Array, size: Whole) -> Whole:
+def take_popular(order: Iterable[Whole], bits: Whole, table: Table, chosen: Array, size: Whole) -> Whole:
     """Add rows of an order that are neither in the table nor chosen yet, until `chosen` is full; return how many are chosen then."""
     for v in order:
         if size == len(chosen):

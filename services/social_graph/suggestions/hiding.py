@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.social_graph.suggestions.compiling import compiled
-from services.social_graph.suggestions.features import COUNT, describe, find_mutual, make_ego, measure_ties
+from services.social_graph.suggestions.features import COUNT, describe, look_around, make_ego, measure_ties
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
 from services.social_graph.suggestions.kernel import (
     COUNT_SHIFT,
@@ -30,6 +31,7 @@ from services.social_graph.suggestions.kernel import (
     select_best,
     table_bits,
 )
+from services.social_graph.suggestions.layout import Layout, as_it_is
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO
 
 UNRANKED = 100
@@ -47,6 +49,11 @@ class Trial:
     """Member i's hidden friends are `hidden[starts[i]:starts[i + 1]]`, rows."""
     hidden: Int32s
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The network in its own order."""
+        return as_it_is(self.graph)
+
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return, per member, the mean over their hidden friends of values given for each of these."""
         return np.add.reduceat(values, self.starts[:-1], axis=-1) / np.diff(self.starts)
@@ -62,7 +69,7 @@ def hide(graph: CsrGraph, fraction: float, members: int, wedges: int, chance: np
     rest = graph.without(left, right)
     owners, friends = np.concatenate((left, right)), np.concatenate((right, left))
     candidates = chance.permutation(np.unique(owners))[:members]
-    network = network_of(rest, 0.0, 0.0)
+    network = network_of(as_it_is(rest), 0.0, 0.0)
     reach = np.array([row_wedges(network, int(u)) for u in candidates])
     candidates = np.sort(candidates[: max(1, int(np.searchsorted(np.cumsum(reach), wedges)))])
     place = np.minimum(np.searchsorted(candidates, owners), len(candidates) - 1)
@@ -76,9 +83,9 @@ def hide(graph: CsrGraph, fraction: float, members: int, wedges: int, chance: np
 def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float]) -> NDArray[np.int32]:
     """Return at which place, from 0, each hidden friend comes by each kernel: [a, b, hidden]."""
     ranks = np.empty((len(exponents_a), len(exponents_b), len(trial.hidden)), dtype=np.int32)
-    factors = np.stack([network_of(trial.graph, 0.0, b).factors for b in exponents_b])
+    factors = np.stack([network_of(trial.layout, 0.0, b).factors for b in exponents_b])
     for i, a in enumerate(exponents_a):
-        _rank(network_of(trial.graph, a, 0.0), factors, trial.members, trial.starts, trial.hidden, ranks[i])
+        _rank(network_of(trial.layout, a, 0.0), factors, trial.members, trial.starts, trial.hidden, ranks[i])
     return ranks
 
 
@@ -87,12 +94,11 @@ def _rank(network: Network, factors: Array, members: Array, starts: Array, hidde
     """Fill the ranks: how many candidates come before each hidden friend, by each row of `factors`."""
     n = len(network.degrees)
     table = make_table(FIRST_WEDGES, n)
-    no_ego = np.zeros((0, 0), dtype=np.uint64)
     for i in range(len(members)):
         u = members[i]
         wedges = row_wedges(network, u)
         bits, table = table_bits(wedges, n), grown(table, wedges, n)
-        used = accumulate(network, u, bits, table, no_ego)
+        used = accumulate(network, u, bits, table, 0)
         first = network.indptr[u + 1] - network.indptr[u] + 1
         for p in range(starts[i], starts[i + 1]):
             for f in range(len(factors)):
@@ -112,7 +118,8 @@ def _place_of(
     before = 0
     for i in range(first, used):
         word, x = table.words[table.touched[i]], row_of(table, bits, table.touched[i])
-        if comes_before((word & SUM_MASK) * factors[network.degrees[x]], word >> COUNT_SHIFT, x, score, mutual, v):
+        other = (word & SUM_MASK) * factors[network.degrees[x]]
+        if comes_before(network.places, other, word >> COUNT_SHIFT, x, score, mutual, v):
             before += 1
             if before >= UNRANKED:
                 break
@@ -123,7 +130,7 @@ def describe_trial(trial: Trial, a: float, b: float) -> tuple[Int32s, NDArray[np
     """Return the members' best candidates, [members, candidates], -1 for nobody, and their features, [members, candidates, features]."""
     rows = np.full((len(trial.members), CANDIDATES), -1, dtype=np.int32)
     features = np.zeros((*rows.shape, COUNT))
-    _describe(network_of(trial.graph, a, b), trial.members, rows, features)
+    _describe(network_of(trial.layout, a, b), trial.members, rows, features)
     return rows, features
 
 
@@ -139,15 +146,14 @@ def _describe(network: Network, members: Array, rows: Array, features: Array) ->
         if friends > MAX_EGO:
             continue
         words = (friends + 63) >> 6
-        ego.friends[:friends, :words] = 0
         wedges = row_wedges(network, u)
         bits, table = table_bits(wedges, n), grown(table, wedges, n)
-        used = accumulate(network, u, bits, table, ego.friends)
+        used = accumulate(network, u, bits, table, CANDIDATES)
         size = select_best(network, table, bits, friends + 1, used, CANDIDATES, best)
-        find_mutual(network, u, bits, table, best, size, ego.mutual)
-        measure_ties(network, u, ego)
+        look_around(network, bits, table, friends, best, size, ego, True)
+        measure_ties(network, network.degrees[u], table.friends[:friends], ego)
         for r in range(size):
             rows[i, r] = best.rows[r]
             d_v = network.degrees[best.rows[r]]
-            describe(ego, words, network.degrees[u], d_v, best.scores[r], r, features[i, r])
+            describe(ego, words, best.mutuals[r], network.degrees[u], d_v, best.scores[r], r, features[i, r])
         clear(table, bits, used)

@@ -3,6 +3,9 @@
 Weights are whole numbers of 1 / ONE: their sums do not depend on their order, so equal scores are equal wherever and however they are
 computed, and a sum and the number of mutual friends fit into one word. The words are in a small open hash table, which fits a
 processor's cache where an array over all members would not; small networks have that array.
+
+Friends with the fewest friends come first: they weigh most and bring the fewest. As soon as all the others together could lift no
+new candidate among the best, these only add to candidates that are there (MaxScore: Turtle, Flood 1995). The best stay exact.
 """
 
 from functools import lru_cache
@@ -12,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.social_graph.suggestions.compiling import compiled, inlined
-from services.social_graph.suggestions.graphs import CsrGraph
+from services.social_graph.suggestions.layout import Layout
 
 ONE = 36 * 232_792_560
 """A weight of 1, about 2^33. It can be divided by every number up to 22, so that a third and a sixth are exactly a half."""
@@ -27,6 +30,11 @@ SMALL = 1 << 17
 """Up to so many members have an array of words: 1 MB, which stays near the processor."""
 FIRST_WEDGES = 4096
 """What a table has room for at first; it grows with the rows."""
+CLASSES = 512
+CLASS_BITS = 46
+"""Scores are of one class when their 64 bits, without the last 46, are the same: 64 classes from one power of two to the next."""
+SLACK = 1 + 1e-12
+"""What products of floats may be off by, and more."""
 
 Array = NDArray[Any]
 Whole = Any
@@ -39,10 +47,18 @@ class Network(NamedTuple):
     indptr: Array
     indices: Array
     degrees: Array
+    places: Array
+    """Each row's place in the order of ids, which breaks ties."""
     weights: Array
     """`weight_table`"""
     factors: Array
     """`factor_table`"""
+    highest: float
+    """The highest of `factors`."""
+    is_flat: bool
+    """Whether all factors are the same."""
+    is_falling: bool
+    """Whether weights and factors fall with the number of friends, factors not faster than that rises."""
 
 
 class Table(NamedTuple):
@@ -54,6 +70,13 @@ class Table(NamedTuple):
     """int64: of candidates above zero, of the member and their friends below, 0 for nobody."""
     touched: Array
     """int32: the slots in use, the member's first, then the friends', then the candidates'."""
+    friends: Array
+    """int64: the member's friends, those with the fewest friends first, then in the order of ids."""
+    scores: Array
+    """float64: of the slots in use, as far as they were computed."""
+    starts: Array
+    ends: Array
+    """int64: where each class of scores begins among the best, and how far it has come."""
 
 
 class Best(NamedTuple):
@@ -64,10 +87,20 @@ class Best(NamedTuple):
     rows: Array
 
 
-def network_of(graph: CsrGraph, a: float, b: float) -> Network:
+def network_of(layout: Layout, a: float, b: float) -> Network:
     """Return a graph with the kernel's weights."""
-    most = int(graph.degrees.max(initial=0))
-    return Network(graph.indptr, graph.indices, graph.degrees, weight_table(a, most), factor_table(b, most))
+    most = (1 << int(layout.degrees.max(initial=0)).bit_length()) - 1  # few tables for many graphs around members
+    return Network(
+        layout.indptr,
+        layout.indices,
+        layout.degrees,
+        layout.order,
+        weight_table(a, most),
+        factor_table(b, most),
+        max(1.0, float(most) ** -b) / ONE if most else 1.0 / ONE,
+        b == 0,
+        a >= 0 and 0 <= b <= 1,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -110,14 +143,18 @@ def make_table(wedges: Whole, n: Whole) -> Table:
     return Table(
         np.zeros(size if n > SMALL else 0, dtype=np.int32),  # of a hub's array too: other rows still take keys
         np.zeros(size, dtype=np.int64),
-        np.empty(min(wedges, n) + 1, dtype=np.int32),
+        np.empty(min(wedges, n) + 2, dtype=np.int32),  # one to spare: the next is written before it is known to be new
+        np.empty(min(wedges, n) + 1, dtype=np.int64),
+        np.empty(min(wedges, n) + 1, dtype=np.float64),
+        np.zeros(CLASSES + 1, dtype=np.int64),
+        np.zeros(CLASSES, dtype=np.int64),
     )
 
 
 @compiled
 def grown(table: Table, wedges: Whole, n: Whole) -> Table:
     """Return an empty table that is large enough for a row: the same where it is."""
-    if len(table.touched) > min(wedges, n):
+    if len(table.friends) > min(wedges, n):
         return table
     return make_table(2 * wedges, n)
 
@@ -152,59 +189,109 @@ def enter(table: Table, bits: Whole, h: Whole, x: Whole, count: Whole) -> Whole:
     return count + 1
 
 
-@compiled
-def accumulate(network: Network, u: Whole, bits: Whole, table: Table, ego: Array) -> Whole:
-    """Sum up all wedges of row u in an empty table; return how many slots are in use then.
+@inlined
+def order_friends(network: Network, u: Whole, friends: Array) -> Whole:
+    """List the friends of u, those with the fewest friends first; return how many they are."""
+    first = network.indptr[u]
+    size = network.indptr[u + 1] - first
+    for i in range(size):
+        friends[i] = np.int64(network.degrees[network.indices[first + i]]) << 32 | i
+    friends[:size].sort()
+    for i in range(size):
+        friends[i] = network.indices[first + (friends[i] & 0xFFFFFFFF)]
+    return size
 
-    `ego`, where it has rows, becomes the friends' adjacency among themselves: a row per friend, a bit per friend.
+
+@compiled
+def accumulate(network: Network, u: Whole, bits: Whole, table: Table, most: Whole) -> Whole:
+    """Sum up the wedges of row u in an empty table; return how many slots are in use then.
+
+    All of those who are among the `most` best candidates are there, and who is there has the whole sum. Nobody is left out for 0.
     """
-    indptr, indices = network.indptr, network.indices
-    first, stop = indptr[u], indptr[u + 1]
+    size = order_friends(network, u, table.friends)
     h = find(table, bits, u)
     count = enter(table, bits, h, u, 0)
     table.words[h] = MEMBER
-    for p in range(first, stop):
-        h = find(table, bits, indices[p])
-        count = enter(table, bits, h, indices[p], count)
-        table.words[h] = first - p - 1
-    if ego.shape[0] > 0:
-        return _add_and_look(network, u, bits, table, count, ego)
-    for i in range(1, count):
-        table.words[table.touched[i]] = MEMBER  # stays below zero whatever is added
-    for p in range(first, stop):
-        w = indices[p]
-        added = (1 << COUNT_SHIFT) + network.weights[network.degrees[w]]
-        for q in range(np.uint64(indptr[w]), np.uint64(indptr[w + 1])):
-            h = find(table, bits, indices[q])
-            word = table.words[h]
-            if word == 0:
-                count = enter(table, bits, h, indices[q], count)
-            table.words[h] = word + added
-    for i in range(stop - first):
+    rest = 0
+    for i in range(size):
+        h = find(table, bits, table.friends[i])
+        count = enter(table, bits, h, table.friends[i], count)
+        table.words[h] = MEMBER  # stays below zero whatever is added
+        rest += network.weights[network.degrees[table.friends[i]]]
+    done, next_look = 0, 2 * most
+    for i in range(size):
+        w = table.friends[i]
+        weight = network.weights[network.degrees[w]]
+        if most > 0 and done >= next_look and count - size > most:
+            if _are_decided(network, bits, table, size + 1, count, most, _bound(network, rest, weight)):
+                _add_to_known(network, bits, table, i, size)
+                break
+            next_look = done + done // 2
+        count = _add(network, w, (1 << COUNT_SHIFT) + weight, bits, table, count)
+        rest -= weight
+        done += network.indptr[w + 1] - network.indptr[w]
+    for i in range(size):
         table.words[table.touched[i + 1]] = -1 - i
     table.words[table.touched[0]] = MEMBER
     return count
 
 
-@compiled
-def _add_and_look(network: Network, u: Whole, bits: Whole, table: Table, count: Whole, ego: Array) -> Whole:
-    """Add all wedges up, and note who of the friends are friends of each other."""
-    indptr, indices = network.indptr, network.indices
-    first = indptr[u]
-    for p in range(first, indptr[u + 1]):
-        w = indices[p]
-        added = (1 << COUNT_SHIFT) + network.weights[network.degrees[w]]
-        for q in range(indptr[w], indptr[w + 1]):
-            h = find(table, bits, indices[q])
-            word = table.words[h]
-            if word >= 0:
-                if word == 0:
-                    count = enter(table, bits, h, indices[q], count)
-                table.words[h] = word + added
-            elif word != MEMBER:
-                j = -1 - word
-                ego[p - first, j >> 6] |= np.uint64(1) << np.uint64(j & 63)
+@inlined
+def _add(network: Network, w: Whole, added: Whole, bits: Whole, table: Table, count: Whole) -> Whole:
+    """Add to all friends of w; return how many slots are in use then. Nothing is decided per wedge: it could not be foreseen."""
+    for q in range(np.uint64(network.indptr[w]), np.uint64(network.indptr[w + 1])):
+        x = network.indices[q]
+        h = find(table, bits, x)
+        word = table.words[h]
+        if bits > 0:
+            table.keys[h] = x + 1
+        table.touched[count] = h
+        count += word == 0
+        table.words[h] = word + added
     return count
+
+
+@compiled
+def _add_to_known(network: Network, bits: Whole, table: Table, start: Whole, size: Whole) -> None:
+    """Add what the friends from `start` weigh to those of their friends that are there."""
+    for i in range(start, size):
+        w = table.friends[i]
+        added = (1 << COUNT_SHIFT) + network.weights[network.degrees[w]]
+        for q in range(np.uint64(network.indptr[w]), np.uint64(network.indptr[w + 1])):
+            h = find(table, bits, network.indices[q])
+            word = table.words[h]
+            if word != 0:
+                table.words[h] = word + added
+
+
+@inlined
+def _bound(network: Network, rest: Whole, heaviest: Whole) -> Any:
+    """Return what somebody can score at most whose mutual friends are among those that weigh `rest` together, none above `heaviest`.
+
+    It takes rest / heaviest mutual friends for all of `rest`, and who has so many has as many friends.
+    """
+    if not network.is_falling:
+        return rest * network.highest * SLACK
+    fewest = min(max(1, rest // max(1, heaviest)), len(network.factors) - 1)
+    return rest * network.factors[fewest] * SLACK
+
+
+@compiled
+def _are_decided(
+    network: Network, bits: Whole, table: Table, start: Whole, stop: Whole, most: Whole, bound: Any
+) -> Any:
+    """Tell whether so many candidates score above a bound already."""
+    above = 0
+    for i in range(start, stop):
+        h = table.touched[i]
+        total = table.words[h] & SUM_MASK
+        if total * network.highest > bound and (
+            network.is_flat or total * network.factors[network.degrees[row_of(table, bits, h)]] > bound
+        ):
+            above += 1
+            if above >= most:
+                return True
+    return False
 
 
 @compiled
@@ -218,67 +305,70 @@ def clear(table: Table, bits: Whole, count: Whole) -> None:
 
 
 @inlined
-def comes_before(score: Any, mutual: Whole, x: Whole, other_score: Any, other_mutual: Whole, other: Whole) -> Any:
+def comes_before(
+    places: Array, score: Any, mutual: Whole, x: Whole, other_score: Any, other_mutual: Whole, other: Whole
+) -> Any:
     """Order by score, then mutual friends, then id."""
     if score != other_score:
         return score > other_score
     if mutual != other_mutual:
         return mutual > other_mutual
-    return x < other
-
-
-@compiled
-def _sift_down(best: Best, i: Whole, size: Whole) -> None:
-    """Restore a heap whose root is the last in order."""
-    scores, mutuals, rows = best
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            return
-        right = child + 1
-        if right < size and comes_before(
-            scores[child], mutuals[child], rows[child], scores[right], mutuals[right], rows[right]
-        ):
-            child = right
-        if not comes_before(scores[i], mutuals[i], rows[i], scores[child], mutuals[child], rows[child]):
-            return
-        scores[i], scores[child] = scores[child], scores[i]
-        mutuals[i], mutuals[child] = mutuals[child], mutuals[i]
-        rows[i], rows[child] = rows[child], rows[i]
-        i = child
+    return places[x] < places[other]
 
 
 @compiled
 def select_best(
     network: Network, table: Table, bits: Whole, start: Whole, stop: Whole, most: Whole, best: Best
 ) -> Whole:
-    """Put the best candidates of the slots touched[start:stop], at most `most`, into `best`; return how many they are."""
-    scores, mutuals, rows = best
-    size = 0
-    highest = network.factors.max()
-    is_flat = network.factors.min() == highest  # spares a look at each candidate's degree
+    """Put the best candidates of the slots touched[start:stop], at most `most`, into `best`; return how many they are.
+
+    They are counted by classes of nearly equal scores, and only those of the classes that are needed are put in order.
+    """
+    _score(network, table, bits, start, stop)
+    scores, patterns, starts, ends = table.scores, table.scores.view(np.int64), table.starts, table.ends
+    starts[:] = 0
+    top = patterns[start:stop].max() if start < stop else np.int64(0)
     for i in range(start, stop):
-        word = table.words[table.touched[i]]
-        total = word & SUM_MASK
-        if word < 0 or (size == most and total * highest < scores[0]):
-            continue
-        x, mutual = row_of(table, bits, table.touched[i]), word >> COUNT_SHIFT
-        score = total * (highest if is_flat else network.factors[network.degrees[x]])
-        if size < most:
-            scores[size], mutuals[size], rows[size] = score, mutual, x
-            size += 1
-            if size == most:
-                for j in range(most // 2 - 1, -1, -1):
-                    _sift_down(best, j, size)
-        elif comes_before(score, mutual, x, scores[0], mutuals[0], rows[0]):
-            scores[0], mutuals[0], rows[0] = score, mutual, x
-            _sift_down(best, 0, size)
-    if size < most:
-        for j in range(size // 2 - 1, -1, -1):
-            _sift_down(best, j, size)
-    for last in range(size - 1, 0, -1):
-        scores[0], scores[last] = scores[last], scores[0]
-        mutuals[0], mutuals[last] = mutuals[last], mutuals[0]
-        rows[0], rows[last] = rows[last], rows[0]
-        _sift_down(best, 0, last)
-    return size
+        starts[1 + min(CLASSES - 1, (top - patterns[i]) >> CLASS_BITS)] += patterns[i] >= 0
+    for c in range(CLASSES):
+        starts[c + 1] = min(most, starts[c + 1] + starts[c])
+        ends[c] = starts[c]
+    for i in range(start, stop):
+        c = min(CLASSES - 1, (top - patterns[i]) >> CLASS_BITS)
+        if starts[c] < starts[c + 1] and patterns[i] >= 0:
+            h = table.touched[i]
+            word = table.words[h]
+            x = row_of(table, bits, h)
+            ends[c] = _insert(
+                network.places, best, starts[c], ends[c], starts[c + 1], scores[i], word >> COUNT_SHIFT, x
+            )
+    return starts[CLASSES]
+
+
+@compiled
+def _score(network: Network, table: Table, bits: Whole, start: Whole, stop: Whole) -> None:
+    """Compute the scores of the slots touched[start:stop]: -1 for who has too many mutual friends."""
+    for i in range(start, stop):
+        h = table.touched[i]
+        word = table.words[h]
+        factor = network.highest if network.is_flat else network.factors[network.degrees[row_of(table, bits, h)]]
+        table.scores[i] = (word & SUM_MASK) * factor if word > 0 else -1.0
+
+
+@inlined
+def _insert(
+    places: Array, best: Best, start: Whole, end: Whole, stop: Whole, score: Any, mutual: Whole, x: Whole
+) -> Whole:
+    """Put a candidate where it belongs into best[start:end], whose room is up to `stop`; return where that ends then."""
+    scores, mutuals, rows = best
+    i = end
+    if end == stop:
+        i = end - 1
+        if not comes_before(places, score, mutual, x, scores[i], mutuals[i], rows[i]):
+            return end
+    end = i + 1
+    while i > start and comes_before(places, score, mutual, x, scores[i - 1], mutuals[i - 1], rows[i - 1]):
+        scores[i], mutuals[i], rows[i] = scores[i - 1], mutuals[i - 1], rows[i - 1]
+        i -= 1
+    scores[i], mutuals[i], rows[i] = score, mutual, x
+    return end

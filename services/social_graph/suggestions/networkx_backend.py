@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import networkx as nx
+import numpy as np
 from networkx.utils.backends import _dispatchable
 
 from services.social_graph.suggestions import pairs
@@ -15,7 +16,7 @@ from services.social_graph.suggestions.graphs import CsrGraph
 from services.social_graph.suggestions.model import Model, Suggestion
 from services.social_graph.suggestions.pairs import Pair, score_pairs
 from services.social_graph.suggestions.plain import Plain
-from services.social_graph.suggestions.ranking import prepare, suggest_rows
+from services.social_graph.suggestions.ranking import prepare, suggest_members
 
 MAX_ROWS = 4096
 """Members at a time whose suggestions become Python objects."""
@@ -43,27 +44,13 @@ def suggest_on_kernel(
 ) -> dict[int, list[Suggestion]]:
     """Do what `suggest` does, on the kernel."""
     prepared = prepare(graph, model or Model.default())
-    rows = range(len(graph)) if members is None else graph.rows_of(list(members)).tolist()
+    rows = np.arange(len(graph)) if members is None else graph.rows_of(list(members))
     suggestions: dict[int, list[Suggestion]] = {}
-    for start, stop in _ranges(rows):
-        block = suggest_rows(prepared, start, stop, k=k)
+    for start in range(0, len(rows), MAX_ROWS):
+        block = suggest_members(prepared, rows[start : start + MAX_ROWS], k=k)
         ids = block.account_ids.tolist()
         suggestions.update((account_id, as_suggestions(block, i)) for i, account_id in enumerate(ids))
     return suggestions
-
-
-def _ranges(rows: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Join neighbouring rows into ranges."""
-    start = stop = -1
-    for row in rows:
-        if row == stop and stop - start < MAX_ROWS:
-            stop += 1
-            continue
-        if start >= 0:
-            yield start, stop
-        start, stop = row, row + 1
-    if start >= 0:
-        yield start, stop
 
 
 class KodamaBackend:

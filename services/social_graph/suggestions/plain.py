@@ -78,7 +78,7 @@ class Plain:
 
     def describe(self, u: int, v: int, score: float) -> list[float]:
         """Return the features of a pair with mutual friends, in the order of FEATURES; features.py has the formulas."""
-        mutual = sorted(self._sets[u] & self._sets[v])
+        mutual = sorted(self._sets[u] & self._sets[v], key=lambda w: (self._degrees[w], w))
         d_u, d_v, m = self._degrees[u], self._degrees[v], len(mutual)
         allocation = tie = weighted = 0.0
         edges = 0

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.social_graph.suggestions.compiling import compiled
-from services.social_graph.suggestions.features import COUNT, Ego, describe, find_mutual, lowest, make_ego, measure_ties
+from services.social_graph.suggestions.features import COUNT, Ego, describe, look_around, lowest, make_ego, measure_ties
 from services.social_graph.suggestions.filling import Surroundings, surround, take_popular, walk_on
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s, read_only
 from services.social_graph.suggestions.kernel import (
@@ -30,6 +31,7 @@ from services.social_graph.suggestions.kernel import (
     select_best,
     table_bits,
 )
+from services.social_graph.suggestions.layout import Layout, as_it_is
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO, Model, Reranking, Source
 
 FRIENDS_OF_FRIENDS, NEARBY, COMMUNITY, POPULAR = (int(source) for source in Source)
@@ -42,8 +44,23 @@ class Prepared:
 
     graph: CsrGraph
     model: Model
-    arrays: Mapping[str, NDArray[np.int32]]
-    """The fields of `filling.Surroundings` by name, to be kept beside the graph; none around single members, where nothing is filled."""
+    arrays: Mapping[str, NDArray[Any]]
+    """The fields of `layout.Layout` and `filling.Surroundings` by name, to be kept beside the graph.
+
+    None around single members: rows are then the graph's, and nothing is filled.
+    """
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The graph in the order of its blocks."""
+        if not self.arrays:
+            return as_it_is(self.graph)
+        return Layout(*(read_only(self.arrays[name]) for name in Layout._fields))
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """Who is popular where, by the rows of `layout`."""
+        return Surroundings(*(read_only(self.arrays.get(name, NOBODY)) for name in Surroundings._fields))
 
 
 class Rows(NamedTuple):
@@ -67,18 +84,19 @@ class Rows(NamedTuple):
 
 def prepare(graph: CsrGraph, model: Model) -> Prepared:
     """Compute what all blocks share. It takes a few seconds for a million members."""
-    return Prepared(graph, model, surround(graph)._asdict())
+    layout, surroundings = surround(graph)
+    return Prepared(graph, model, layout._asdict() | surroundings._asdict())
 
 
-def cut_blocks(graph: CsrGraph, wedges: int = 100_000_000) -> list[tuple[int, int]]:
+def cut_blocks(prepared: Prepared, wedges: int = 100_000_000) -> list[tuple[int, int]]:
     """Return row ranges, [start, stop), of about so many wedges each: how long a member takes is linear in them."""
     if wedges < 1:
         raise ValueError("A block has at least one wedge.")
-    if len(graph) == 0:
+    if len(prepared.graph) == 0:
         return []
-    reached = np.cumsum(_count_wedges(network_of(graph, 0.0, 0.0)))
+    reached = np.cumsum(_count_wedges(network_of(prepared.layout, 0.0, 0.0)))
     parts = (reached - 1) // wedges
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(parts)) + 1, [len(graph)]))
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(parts)) + 1, [len(reached)]))
     return [(start, stop) for start, stop in pairwise(starts.tolist())]
 
 
@@ -118,14 +136,18 @@ class Results(NamedTuple):
 
 
 def suggest_rows(prepared: Prepared, start: int, stop: int, *, k: int = 50, samples: int = 3) -> Rows:
-    """Return the suggestions of the members of rows start to stop - 1. Raises ValueError for a range or k that cannot be."""
+    """Return the suggestions of rows start to stop - 1 of the prepared layout. Raises ValueError for a range or k that cannot be."""
     if not 0 <= start <= stop <= len(prepared.graph):
         raise ValueError(f"There are no rows {start} to {stop}; there are {len(prepared.graph)} members.")
-    return suggest_members(prepared, np.arange(start, stop, dtype=np.int64), k=k, samples=samples)
+    return _suggest_all(prepared, np.arange(start, stop, dtype=np.int64), k, samples)
 
 
 def suggest_members(prepared: Prepared, members: Int64s, *, k: int = 50, samples: int = 3) -> Rows:
-    """Return the suggestions of the members of any rows, which exist. Raises ValueError for a k that cannot be."""
+    """Return the suggestions of members, given as rows of the graph, which exist. Raises ValueError for a k that cannot be."""
+    return _suggest_all(prepared, prepared.layout.rows[members].astype(np.int64), k, samples)
+
+
+def _suggest_all(prepared: Prepared, members: Int64s, k: int, samples: int) -> Rows:
     if not 1 <= k <= CANDIDATES:
         raise ValueError(f"A member gets from 1 to {CANDIDATES} suggestions.")
     graph, model, size = prepared.graph, prepared.model, len(members)
@@ -137,22 +159,23 @@ def suggest_members(prepared: Prepared, members: Int64s, *, k: int = 50, samples
         np.full((size, k, samples), -1, dtype=np.int32),
         np.zeros((size, k), dtype=np.uint8),
     )
-    surroundings = Surroundings(*(read_only(prepared.arrays.get(name, NOBODY)) for name in Surroundings._fields))
-    _suggest(network_of(graph, model.a, model.b), Weights.of(model.reranking), surroundings, members, results)
+    network = network_of(prepared.layout, model.a, model.b)
+    _suggest(network, Weights.of(model.reranking), prepared.surroundings, members, results)
     return Rows(
-        graph.account_ids[members],
+        graph.account_ids[prepared.layout.order[members]],
         results.counts,
-        _ids(graph, results.suggested),
+        _ids(prepared, results.suggested),
         results.scores,
         results.mutual_counts,
-        _ids(graph, results.sample_friends),
+        _ids(prepared, results.sample_friends),
         results.sources,
     )
 
 
-def _ids(graph: CsrGraph, rows: Int32s) -> Int64s:
+def _ids(prepared: Prepared, rows: Int32s) -> Int64s:
     """Return the ids in the place of rows, 0 in the place of nobody."""
-    return np.where(rows < 0, 0, graph.account_ids[rows]) if len(graph) else rows.astype(np.int64)
+    ids = prepared.graph.account_ids
+    return np.where(rows < 0, 0, ids[prepared.layout.order[rows]]) if len(ids) else rows.astype(np.int64)
 
 
 @compiled
@@ -170,17 +193,16 @@ def _suggest(network: Network, weights: Weights, surroundings: Surroundings, mem
         wedges = row_wedges(network, u)
         bits, table = table_bits(wedges, n), grown(table, wedges, n)
         looks = reranks and friends <= MAX_EGO
-        if looks:
-            ego.friends[:friends, : (friends + 63) >> 6] = 0
-        used = accumulate(network, u, bits, table, ego.friends if looks else ego.friends[:0])
-        size = select_best(network, table, bits, friends + 1, used, CANDIDATES if looks else k, best)
+        most = CANDIDATES if looks else k
+        used = accumulate(network, u, bits, table, most)
+        size = select_best(network, table, bits, friends + 1, used, most, best)
         if looks or samples > 0:
-            find_mutual(network, u, bits, table, best, size if looks else min(k, size), ego.mutual)
+            look_around(network, bits, table, friends, best, size, ego, looks)
         if looks:
-            _rerank(network, weights, u, ego, best, size, ranks, places)
+            _rerank(network, weights, network.degrees[u], table.friends[:friends], ego, best, size, ranks, places)
         elif reranks:
             places[:size] = np.arange(size)
-        _put(network, u, ego, best, places, min(k, size), i, results)
+        _put(table.friends, (friends + 63) >> 6, ego, best, places, min(k, size), i, results)
         if looks:
             for j in range(results.counts[i]):
                 results.scores[i, j] = math.exp(ranks[places[j]])
@@ -191,23 +213,31 @@ def _suggest(network: Network, weights: Weights, surroundings: Surroundings, mem
 
 @compiled
 def _rerank(
-    network: Network, weights: Weights, u: Whole, ego: Ego, best: Best, size: Whole, ranks: Array, places: Array
+    network: Network,
+    weights: Weights,
+    d_u: Whole,
+    friends: Array,
+    ego: Ego,
+    best: Best,
+    size: Whole,
+    ranks: Array,
+    places: Array,
 ) -> None:
     """Compute the re-ranked scores of the candidates, and their places in the order of these."""
-    measure_ties(network, u, ego)
+    measure_ties(network, d_u, friends, ego)
     features = np.empty(COUNT)
-    words = (network.indptr[u + 1] - network.indptr[u] + 63) >> 6
-    d_u: Whole = max(1, network.degrees[u])
-    z = math.log(d_u) - weights.centre
+    words = (len(friends) + 63) >> 6
+    z = math.log(max(1, d_u)) - weights.centre
+    factors = weights.plain + weights.by_friends * z
     for r in range(size):
-        describe(ego, words, d_u, network.degrees[best.rows[r]], best.scores[r], r, features)
+        describe(ego, words, best.mutuals[r], d_u, network.degrees[best.rows[r]], best.scores[r], r, features)
         total = features[0]
         for f in range(COUNT):
-            total += (weights.plain[f] + weights.by_friends[f] * z) * features[f]
+            total += factors[f] * features[f]
         ranks[r] = total
         j = r
         while j > 0 and comes_before(
-            total, best.mutuals[r], best.rows[r],
+            network.places, total, best.mutuals[r], best.rows[r],
             ranks[places[j - 1]], best.mutuals[places[j - 1]], best.rows[places[j - 1]],
         ):  # fmt: skip
             places[j] = places[j - 1]
@@ -217,7 +247,7 @@ def _rerank(
 
 @compiled
 def _put(
-    network: Network, u: Whole, ego: Ego, best: Best, places: Array, kept: Whole, i: Whole, results: Results
+    friends: Array, words: Whole, ego: Ego, best: Best, places: Array, kept: Whole, i: Whole, results: Results
 ) -> None:
     """Write the first friends of friends down, with the mutual friends that say most."""
     results.counts[i] = kept
@@ -228,7 +258,7 @@ def _put(
         results.mutual_counts[i, j] = best.mutuals[r]
         results.sources[i, j] = FRIENDS_OF_FRIENDS
         if results.sample_friends.shape[2] > 0:
-            _sample(network, u, ego.mutual[r], results.sample_friends[i, j])
+            _sample(friends, ego.mutual[r, :words], results.sample_friends[i, j])
 
 
 @compiled
@@ -253,28 +283,19 @@ def _fill(
             scores[j] = min(scores[j], scores[j - 1])
     community = surroundings.communities[u]
     start, stop = surroundings.community_starts[community], surroundings.community_starts[community + 1]
-    both = take_popular(surroundings.community_order[start:stop], bits, table, suggested, near)
+    both = take_popular(range(start, stop), bits, table, suggested, near)
     sources[near:both] = COMMUNITY
     results.counts[i] = take_popular(surroundings.popular_order, bits, table, suggested, both)
     sources[both : results.counts[i]] = POPULAR
 
 
 @compiled
-def _sample(network: Network, u: Whole, mutual: Array, out: Array) -> None:
-    """Put the mutual friends with the fewest friends into `out`, the lower row first among equals."""
-    degrees, size = network.degrees, 0
-    for k in range((network.indptr[u + 1] - network.indptr[u] + 63) >> 6):
+def _sample(friends: Array, mutual: Array, out: Array) -> None:
+    """Put the first mutual friends into `out`: those with the fewest friends."""
+    size = 0
+    for k in range(len(mutual)):
         word = mutual[k]
-        while word != np.uint64(0):
-            w = network.indices[network.indptr[u] + (k << 6) + lowest(word)]
+        while word != np.uint64(0) and size < len(out):
+            out[size] = friends[(k << 6) + lowest(word)]
             word &= word - np.uint64(1)
-            if size == len(out):
-                if degrees[w] >= degrees[out[size - 1]]:
-                    continue
-                size -= 1
-            j = size
-            while j > 0 and degrees[w] < degrees[out[j - 1]]:
-                out[j] = out[j - 1]
-                j -= 1
-            out[j] = w
             size += 1

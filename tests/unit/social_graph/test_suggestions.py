@@ -116,14 +116,14 @@ def test_a_network_of_two_has_nobody_to_suggest_and_an_empty_one_nobody_at_all()
     assert suggest(CsrGraph.from_edges([5], [7])) == {5: [], 7: []}
     empty = CsrGraph.from_edges([], [])
     assert suggest(empty) == {}
-    assert cut_blocks(empty) == []
+    assert cut_blocks(prepare(empty, Model.default())) == []
 
 
 @pytest.mark.parametrize("wedges", [1, 50, 300, 10**9])
 def test_blocks_together_are_the_whole(wedges: int) -> None:
     graph = CsrGraph.from_networkx(GRAPHS["hubs"])
     prepared = prepare(graph, MODELS["re-ranked"])
-    blocks = cut_blocks(graph, wedges)
+    blocks = cut_blocks(prepared, wedges)
     assert [start for start, _ in blocks] == [0, *(stop for _, stop in blocks[:-1])]
     assert blocks[-1][1] == len(graph)
     parts = [suggest_rows(prepared, start, stop) for start, stop in blocks]
@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(ValueError, match=r"rows|suggestions"):
             suggest_rows(prepared, start, stop, k=k)
     with pytest.raises(ValueError, match="wedge"):
-        cut_blocks(graph, 0)
+        cut_blocks(prepared, 0)
     with pytest.raises(ValueError, match="fit together"):
         CsrGraph.of([1, 2], [0, 1], [1])
     with pytest.raises(ValueError, match="two ends"):
