@@ -33,6 +33,8 @@ FIRST_WEDGES = 4096
 CLASSES = 512
 CLASS_BITS = 46
 """Scores are of one class when their 64 bits, without the last 46, are the same: 64 classes from one power of two to the next."""
+LIKELY = 1
+"""It is looked whether the best are decided when all that is left weighs less than so many of the mutual friends who brought the first."""
 SLACK = 1 + 1e-12
 """What products of floats may be off by, and more."""
 
@@ -218,17 +220,19 @@ def accumulate(network: Network, u: Whole, bits: Whole, table: Table, most: Whol
         count = enter(table, bits, h, table.friends[i], count)
         table.words[h] = MEMBER  # stays below zero whatever is added
         rest += network.weights[network.degrees[table.friends[i]]]
-    done, next_look = 0, 2 * most
+    done, next_look, enough = 0, 2 * most, 0
     for i in range(size):
         w = table.friends[i]
         weight = network.weights[network.degrees[w]]
-        if most > 0 and done >= next_look and count - size > most:
+        if most > 0 and done >= next_look and rest < LIKELY * enough and count - size > most:
             if _are_decided(network, bits, table, size + 1, count, most, _bound(network, rest, weight)):
                 _add_to_known(network, bits, table, i, size)
                 break
             next_look = done + done // 2
         count = _add(network, w, (1 << COUNT_SHIFT) + weight, bits, table, count)
         rest -= weight
+        if done < most:
+            enough = weight  # what about so many candidates have at least
         done += network.indptr[w + 1] - network.indptr[w]
     for i in range(size):
         table.words[table.touched[i + 1]] = -1 - i
@@ -284,14 +288,9 @@ def _are_decided(
     above = 0
     for i in range(start, stop):
         h = table.touched[i]
-        total = table.words[h] & SUM_MASK
-        if total * network.highest > bound and (
-            network.is_flat or total * network.factors[network.degrees[row_of(table, bits, h)]] > bound
-        ):
-            above += 1
-            if above >= most:
-                return True
-    return False
+        factor = network.highest if network.is_flat else network.factors[network.degrees[row_of(table, bits, h)]]
+        above += (table.words[h] & SUM_MASK) * factor > bound
+    return above >= most
 
 
 @compiled
