@@ -209,6 +209,15 @@ def test_also_friends_and_strangers_are_explained() -> None:
         explain(graph, Model.default(), 0, 999)
 
 
+@pytest.mark.parametrize("model", [*MODELS.values(), Model(1.25, 0.5), Model(0.0, -0.4)])
+def test_nobody_is_left_out_by_stopping_early(model: Model) -> None:
+    """Among many wedges of hubs, the fewer suggestions are wanted the earlier no new candidates are taken in."""
+    network = nx.barabasi_albert_graph(600, 12, seed=4)
+    csr, members = CsrGraph.from_networkx(network), list(network)[::60]
+    for k in (1, 3, 20):
+        assert suggest(csr, members, model=model, k=k) == suggest(network, members, model=model, k=k)
+
+
 @members
 def test_a_large_network_gives_what_a_small_one_does(model: Model) -> None:
     """Large networks have a hash table in the place of an array; most of these members have no friends."""
