@@ -93,7 +93,7 @@ class Batch:
                 await asyncio.to_thread(
                     save_arrays, self._snapshots.prepared_folder(generation, number), prepared.arrays
                 )
-            ranges = await asyncio.to_thread(cut_blocks, graph, self._block_wedges)
+            ranges = await asyncio.to_thread(cut_blocks, prepared, self._block_wedges)
             most = np.argsort(-graph.degrees, kind="stable")[:MAX_POPULAR]
             blocks = [Block(place, start, stop) for place, (start, stop) in enumerate(ranges)]
             async with transaction(self._pool) as conn:
