@@ -38,7 +38,7 @@ def by_model(network: "nx.Graph[int]", model_json: str) -> dict[int, list[int]]:
     rows = suggest_rows(prepare(graph, msgspec.json.decode(model_json, type=Model)), 0, len(graph))
     return {
         int(member): rows.suggested[place, : rows.counts[place]].tolist()
-        for place, member in enumerate(graph.account_ids)
+        for place, member in enumerate(rows.account_ids)
     }
 
 
