@@ -14,6 +14,8 @@ from services.social_graph.suggestions import CsrGraph, Model, Prepared, cut_blo
 
 FIELDS = ("account_ids", "indptr", "indices", "degrees")
 TIMEOUT_SECONDS = 600
+SLICE_WEDGES = 4_000_000
+"""About 4,000 members: as many as a worker of a network computes before it writes them."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Worked:
 
     members: int
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     """The most memory that it had, files' pages that it looked at included."""
     own_mb: float
@@ -50,12 +53,12 @@ def work(folder: Path, model: Model, part: int, parts: int, connection: Connecti
     suggest_rows(prepared, 0, 1)  # loads the compiled code
     connection.send("ready")
     connection.recv()
-    started, members = time.perf_counter(), 0
-    for start, stop in cut_blocks(prepared, 20_000_000)[part::parts]:
+    started, used, members = time.perf_counter(), time.process_time(), 0
+    for start, stop in cut_blocks(prepared, SLICE_WEDGES)[part::parts]:
         members += int((suggest_rows(prepared, start, stop).counts > 0).sum())
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - used
     own = psutil.Process().memory_full_info().uss / 1e6
-    connection.send(Worked(members, seconds, peak_mb(), own))
+    connection.send(Worked(members, seconds, cpu_seconds, peak_mb(), own))
 
 
 def peak_mb() -> float:

@@ -128,13 +128,19 @@ def table_bits(wedges: Whole, n: Whole) -> Whole:
 
 @compiled
 def row_wedges(network: Network, u: Whole) -> Whole:
-    """Return how many rows a member's pass comes by: theirs, their friends', and all of their friends' friends, once per path."""
+    """Return how many rows a member's pass comes by: theirs, their friends', and all of their friends' friends, once per path.
+
+    It looks at where each friend's row begins: all of them are on their way from memory at once then, before the pass needs them.
+    """
     indptr, indices = network.indptr, network.indices
     wedges = 1
+    touched = np.int32(0)
     for p in range(indptr[u], indptr[u + 1]):
         w = indices[p]
-        wedges += 1 + indptr[w + 1] - indptr[w]
-    return wedges
+        start = indptr[w]
+        wedges += 1 + indptr[w + 1] - start
+        touched |= indices[start]
+    return wedges + (touched < 0)
 
 
 @compiled
