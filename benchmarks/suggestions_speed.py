@@ -236,7 +236,8 @@ def show(points: list[Point], runs: list[Run], events: dict[str, float] | None) 
         console.print(
             f"{run.members:,} members, {run.friends} friends, 50 suggestions each, re-ranked: tuned in {run.tuning_seconds:.1f} s, "
             f"prepared in {run.preparing_seconds:.1f} s, computed in {run.computing_seconds:.1f} s on {len(run.workers)} processes "
-            f"({run.members / run.computing_seconds:,.0f} members/s, {run.members / used:,.0f} per core-second); peak {peak:.0f} MB each, {own:.0f} MB of it their own."
+            f"({run.members / run.computing_seconds:,.0f} members/s, {run.members / used:,.0f} per core-second); "
+            f"peak {peak:.0f} MB each, {own:.0f} MB of it their own."
         )
     if events is not None:
         shares = ", ".join(f"{name.removesuffix('_ms')} {value:.2f} ms" for name, value in events.items())
