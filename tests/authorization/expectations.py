@@ -260,6 +260,7 @@ PAGES: Mapping[str, Row] = {
     },
     "POST /suggestions/{id}/ask": Row(("account",), 303, unless={V.SELF: 422, V.BLOCKED: 404, V.BLOCKER: 404}),
     "POST /suggestions/{id}/dismiss": Row(("account",), 303, unless=NOT_ONESELF),
+    "POST /suggestions/{id}/undo": Row(("account",), 303, unless=NOT_ONESELF),
     # Statuses and blog entries.
     "POST /statuses": MISSING_FIELDS,
     "GET /statuses/{id}": STATUS,

@@ -148,23 +148,30 @@ class Client:
 async def working(world: World) -> AsyncIterator[None]:
     """Do what the ledgers ask for while the block runs, as the workers would."""
 
-    async def work() -> None:
+    async def deliver() -> None:
+        while True:
+            with suppress(KodamaError):
+                await world.drain()
+            await asyncio.sleep(IDLE_SECONDS)
+
+    async def suggest() -> None:
         async with open_context(world.settings) as computing:
             while True:
-                with suppress(KodamaError):
-                    await world.drain()
-                    rows = world.query(
-                        "SELECT id, task, payload FROM social_graph.ledger WHERE starts_with(task, 'suggestions.')"
-                    )
-                    for row_id, task, payload in rows:
+                rows = world.query(
+                    "SELECT id, task, payload FROM social_graph.ledger WHERE starts_with(task, 'suggestions.')"
+                )
+                for row_id, task, payload in rows:
+                    with suppress(KodamaError):
                         await HANDLERS[str(task)](computing, [payload])  # type: ignore[list-item]  # as the ledger has it
-                        world.query("DELETE FROM social_graph.ledger WHERE id = %s RETURNING id", row_id)
+                    world.query("DELETE FROM social_graph.ledger WHERE id = %s RETURNING id", row_id)
                 await asyncio.sleep(IDLE_SECONDS)
 
-    task = asyncio.create_task(work())
+    # Side by side, as the workers of two queues: the first suggestions wait for a compiler.
+    tasks = [asyncio.create_task(deliver()), asyncio.create_task(suggest())]
     yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager

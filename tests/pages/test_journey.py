@@ -20,6 +20,7 @@ WORDS = {
         "reply": "Reply",
         "favourite": "Favourite",
         "dismiss": "Dismiss",
+        "undo": "Undo",
         "sign_out": "Sign out",
         "write": "Write an entry",
         "preview": "Preview",
@@ -38,6 +39,7 @@ WORDS = {
         "reply": "返信",
         "favourite": "お気に入り",
         "dismiss": "表示しない",
+        "undo": "元に戻す",
         "sign_out": "ログアウト",
         "write": "日記を書く",
         "preview": "プレビュー",
@@ -112,6 +114,8 @@ async def meet(member: Page, between: str, stranger: str, words: Words) -> None:
             break
     await expect(suggestion.locator(".reason")).to_contain_text(words["reason"])
     await expect(suggestion.locator(".reason")).to_contain_text(f"名前 {between}")
+    await suggestion.get_by_role("button", name=words["dismiss"]).click()
+    await member.locator("main").get_by_role("button", name=words["undo"]).click()
     await suggestion.get_by_role("button", name=words["dismiss"]).click()
     await expect(suggestion.get_by_role("button", name=words["dismiss"])).to_have_count(0)
 
