@@ -78,7 +78,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
 def main() -> None:
     """Run the process until SIGTERM or SIGINT."""
     settings = load_settings()
-    configure_logging(settings, "gateway")
+    configure_logging(settings, "gateway", gathers=True)
     serve_metrics(settings.metrics_address("gateway"))
     Server(server_config(settings)).run()
 

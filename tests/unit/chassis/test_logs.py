@@ -1,5 +1,6 @@
 """Logs: one JSON object per line, with the process that wrote it and without secrets."""
 
+import asyncio
 import json
 import logging
 import threading
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from chassis.logs import SECRET_WORDS, configure_logging
+from chassis.logs import MAX_GATHERED, SECRET_WORDS, configure_logging
 from chassis.settings import Settings
 
 SETTINGS = Settings(secret="s" * 32)
@@ -101,3 +102,42 @@ def test_people_can_read_the_console_form(output: Output) -> None:
     written = output()
     assert "relaying" in written
     assert "hunter2" not in written
+
+
+async def test_lines_of_one_moment_are_written_together_and_in_order(output: Output) -> None:
+    configure_logging(SETTINGS, "gateway", gathers=True)
+    said = []
+    for number in range(3):
+        structlog.get_logger("kodama").info("request", number=number)
+        said.append(output())
+    async with asyncio.timeout(10):
+        while not said[-1]:
+            await asyncio.sleep(0.01)
+            said.append(output())
+    assert not any(said[:-1])
+    assert [line["number"] for line in lines(said[-1])] == [0, 1, 2]
+
+
+async def test_a_warning_does_not_wait_and_comes_after_what_was_said_before(output: Output) -> None:
+    configure_logging(SETTINGS, "gateway", gathers=True)
+    structlog.get_logger("kodama").info("first")
+    structlog.get_logger("kodama").warning("then")
+    assert [line["event"] for line in lines(output())] == ["first", "then"]
+
+
+async def test_what_is_gathered_is_bounded(output: Output) -> None:
+    configure_logging(SETTINGS, "gateway", gathers=True)
+    for number in range(MAX_GATHERED):
+        structlog.get_logger("kodama").info("request", number=number)
+    assert len(lines(output())) == MAX_GATHERED
+
+
+def test_a_loop_that_ends_leaves_its_lines_to_whoever_comes_next(output: Output) -> None:
+    async def say(event: str) -> None:
+        structlog.get_logger("kodama").info(event)
+
+    configure_logging(SETTINGS, "gateway", gathers=True)
+    asyncio.run(say("in one loop"))
+    asyncio.run(say("in another"))
+    logging.getLogger().handlers[0].flush()  # as logging.shutdown does when the process ends
+    assert [line["event"] for line in lines(output())] == ["in one loop", "in another"]
