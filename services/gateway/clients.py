@@ -26,7 +26,7 @@ from kodama.timeline.v1.notification_service_pb2_grpc import NotificationService
 from kodama.timeline.v1.timeline_service_pb2_grpc import TimelineServiceStub
 
 from chassis import caller
-from chassis.coalescing import Coalescer
+from chassis.coalescing import Coalescer, Loader
 from chassis.errors import KodamaError, NotFound
 from chassis.ragged import split
 from chassis.rpc import call, open_channel
@@ -107,6 +107,8 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
         self._draft = DraftServiceStub(self._open("blog", "kodama.blog.v1.DraftService"))
         self._comment = CommentServiceStub(self._open("blog", "kodama.blog.v1.CommentService"))
         self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
+        # Most statuses come without a visibility, so that posts of one moment ask for the settings of all their authors.
+        self._account_settings = Loader(self._load_account_settings)
         self._homes = Coalescer(self._list_homes, max_batch=MAX_READERS, max_running=MAX_HOME_CALLS)
         notification = NotificationServiceStub(self._open("timeline", "kodama.timeline.v1.NotificationService"))
         self.notifications = NotificationCalls(notification, self._signer)
@@ -188,11 +190,15 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
 
     async def account_settings(self, account_id: int) -> account_pb2.AccountSettings:
         """Return a member's own settings. Raises NotFound."""
-        request = account_service_pb2.BatchGetAccountSettingsRequest(account_ids=[account_id])
-        answer = await self._read(self._account.BatchGetAccountSettings, request)
-        if not answer.settings:
+        found = await self._account_settings.get([account_id])
+        if account_id not in found:
             raise NotFound("There is no such member any more.", resource="account")
-        return answer.settings[0]
+        return found[account_id]
+
+    async def _load_account_settings(self, account_ids: Sequence[int]) -> dict[int, account_pb2.AccountSettings]:
+        request = account_service_pb2.BatchGetAccountSettingsRequest(account_ids=account_ids)
+        answer = await self._read(self._account.BatchGetAccountSettings, request)
+        return {settings.account_id: settings for settings in answer.settings}
 
     async def update_account(
         self, request: account_service_pb2.UpdateAccountRequest

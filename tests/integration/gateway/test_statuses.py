@@ -189,6 +189,18 @@ async def test_without_a_visibility_the_settings_decide(friends: tuple[Member, M
     assert (await post(hana, visibility="unlisted"))["visibility"] == "unlisted"
 
 
+async def test_the_settings_of_whoever_posts_at_the_same_time_are_not_mixed_up(
+    friends: tuple[Member, Member, Member],
+) -> None:
+    privacies = ("private", "unlisted", "public")
+    for member, privacy in zip(friends, privacies, strict=True):
+        await member.http.patch("/api/v1/accounts/update_credentials", json={"source": {"privacy": privacy}})
+    posted = await asyncio.gather(*(post(member, f"number {number}") for number in range(4) for member in friends))
+    assert [(one["account"]["id"], one["visibility"]) for one in posted] == [
+        (member.id, privacy) for member, privacy in zip(friends, privacies, strict=True)
+    ] * 4
+
+
 async def test_several_statuses_by_id(friends: tuple[Member, Member, Member]) -> None:
     hana, _, stranger = friends
     public, private = await post(hana), await post(hana, visibility="private")
