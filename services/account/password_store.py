@@ -34,9 +34,10 @@ async def find_own_password(conn: Connection, account_id: int) -> Password | Non
         return await cursor.fetchone()
 
 
-async def update_password(conn: Connection, account_id: int, password_hash: str) -> None:
-    """Store another password."""
-    await conn.execute("UPDATE accounts SET password_hash = %s WHERE id = %s", (password_hash, account_id))
+async def update_password(conn: Connection, account_id: int, password_hash: str) -> bool:
+    """Store another password; tell whether there is such an account."""
+    cursor = await conn.execute("UPDATE accounts SET password_hash = %s WHERE id = %s", (password_hash, account_id))
+    return cursor.rowcount == 1
 
 
 async def count_attempt(conn: Connection, subject: bytes, seconds: int, at_once: int) -> float:

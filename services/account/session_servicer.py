@@ -56,6 +56,10 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
         )
         return pb.ChangePasswordResponse()
 
+    async def ReplacePassword(self, request: pb.ReplacePasswordRequest, context: Context) -> pb.ReplacePasswordResponse:
+        """Give a member a password that nobody has chosen."""
+        return pb.ReplacePasswordResponse(password=await self._sessions.replace_password(request.account_id))
+
 
 def _grant(grant: Grant) -> account_pb2.Grant:
     return account_pb2.Grant(
@@ -70,11 +74,11 @@ def _grant(grant: Grant) -> account_pb2.Grant:
 
 def session_service(servicer: SessionServicer) -> Service:
     """Return the service of sessions for a server, with who may call what."""
-    gateway = frozenset({caller.GATEWAY})
+    gateway, operator = frozenset({caller.GATEWAY}), frozenset({caller.OPERATOR})
     methods = pb.DESCRIPTOR.services_by_name["SessionService"]
     return Service(
         name="kodama.account.v1.SessionService",
         add=lambda server: session_service_pb2_grpc.add_SessionServiceServicer_to_server(servicer, server),
-        callers=dict.fromkeys(method_names(methods), gateway),
+        callers=dict.fromkeys(method_names(methods), gateway) | {"ReplacePassword": operator},
         methods=method_names(methods),
     )

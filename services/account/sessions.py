@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 
-from chassis.database import Pool, connection
+from chassis.database import Pool, connection, transaction
 from chassis.errors import InvalidField, NotFound
 from chassis.idempotency import Write
 from services.account import password_store, session_store
@@ -15,6 +15,8 @@ from services.account.signing_in import SigningIn
 SECRET_BYTES = 32
 MAX_LABEL = 100
 HASH_BYTES = 32
+PASSWORD_BYTES = 12
+"""Of chance in a password that nobody has chosen: 16 characters to type."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,13 @@ class Sessions:
         conn = await write.begin()
         await password_store.update_password(conn, account_id, password_hash)
         await session_store.end_other_sessions(conn, account_id, kept_token_hash)
+
+    async def replace_password(self, account_id: int) -> str:
+        """Give a member a password of chance, end all of their sessions, and return it. Raises NotFound."""
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        password_hash = await self._passwords.hash(check_password(password))
+        async with transaction(self._pool) as conn:
+            if not await password_store.update_password(conn, account_id, password_hash):
+                raise NotFound("There is no such member.", resource="account")
+            await session_store.end_other_sessions(conn, account_id, b"")
+        return password

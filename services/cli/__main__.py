@@ -30,6 +30,7 @@ app.command("suggest")(suggest_command.suggest)
 app.command("demo")(demo_command.demo)
 app.command("health")(health_command.health)
 app.command("token")(operations.token)
+app.command("password")(operations.password)
 app.add_typer(timeline_command.app, name="timeline")
 app.add_typer(operations.app, name="ops")
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from kodama.account.v1 import account_service_pb2_grpc, oauth_service_pb2_grpc
+from kodama.account.v1 import account_service_pb2_grpc, oauth_service_pb2_grpc, session_service_pb2_grpc
 from kodama.blog.v1 import blog_service_pb2_grpc, comment_service_pb2_grpc
 from kodama.ledger.v1 import ledger_service_pb2_grpc
 from kodama.social_graph.v1 import social_graph_service_pb2_grpc, suggestion_service_pb2_grpc
@@ -47,6 +47,7 @@ class Network:
 
     accounts: "account_service_pb2_grpc.AccountServiceAsyncStub"
     oauth: "oauth_service_pb2_grpc.OAuthServiceAsyncStub"
+    sessions: "session_service_pb2_grpc.SessionServiceAsyncStub"
     graph: "social_graph_service_pb2_grpc.SocialGraphServiceAsyncStub"
     suggestions: "suggestion_service_pb2_grpc.SuggestionServiceAsyncStub"
     statuses: "status_service_pb2_grpc.StatusServiceAsyncStub"
@@ -69,6 +70,7 @@ async def open_network(settings: Settings) -> AsyncIterator[Network]:
         yield Network(
             account_service_pb2_grpc.AccountServiceStub(channels["account"]),
             oauth_service_pb2_grpc.OAuthServiceStub(channels["account"]),
+            session_service_pb2_grpc.SessionServiceStub(channels["account"]),
             social_graph_service_pb2_grpc.SocialGraphServiceStub(channels["social_graph"]),
             suggestion_service_pb2_grpc.SuggestionServiceStub(channels["social_graph"]),
             status_service_pb2_grpc.StatusServiceStub(channels["status"]),

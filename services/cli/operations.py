@@ -1,10 +1,11 @@
-"""`kodama ops …` and `kodama token`: what operators look at and put right."""
+"""`kodama ops …`, `kodama token` and `kodama password`: what operators look at and put right."""
 
 from typing import Annotated
 
 import typer
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.account.v1 import oauth_service_pb2 as oauth_pb
+from kodama.account.v1 import session_service_pb2 as session_pb
 from kodama.ledger.v1 import ledger_service_pb2 as pb
 from kodama.ledger.v1 import ledger_service_pb2_grpc as pb_grpc
 from rich.table import Table
@@ -28,27 +29,55 @@ Ledger = Annotated[str, typer.Argument(help="Whose ledger: social_graph, status 
 Rows = Annotated[list[int], typer.Argument(help="Ids of rows, as `kodama ops dead list` shows them.")]
 
 
-def token(handle: Annotated[str, typer.Argument(help="A member's handle.")]) -> None:
+Handle = Annotated[str, typer.Argument(help="A member's handle.")]
+
+
+def token(handle: Handle) -> None:
     """Print a fresh access token that acts for a member, with all scopes."""
 
     async def work(network: Network, _: Settings) -> str:
-        found = await call(
-            network.accounts.BatchFindAccounts,
-            account_pb.BatchFindAccountsRequest(handles=[handle]),
-            network.signer,
-            timeout_seconds=CALL_SECONDS,
-        )
-        if not found.accounts:
-            raise NotFound(f"there is no member {handle!r}")
+        account_id = await _find_account(network, handle)
         issued = await call(
             network.oauth.IssueAccountToken,
-            oauth_pb.IssueAccountTokenRequest(account_id=found.accounts[0].id),
+            oauth_pb.IssueAccountTokenRequest(account_id=account_id),
             network.signer,
             timeout_seconds=CALL_SECONDS,
         )
         return issued.token.access_token
 
     typer.echo(on_network(work))
+
+
+def password(handle: Handle) -> None:
+    """Give a member a new password and print it: for who has lost theirs, and for demo members, who have none.
+
+    It ends their sessions in browsers; apps stay signed in.
+    """
+
+    async def work(network: Network, _: Settings) -> str:
+        account_id = await _find_account(network, handle)
+        replaced = await call(
+            network.sessions.ReplacePassword,
+            session_pb.ReplacePasswordRequest(account_id=account_id),
+            network.signer,
+            timeout_seconds=CALL_SECONDS,
+        )
+        return replaced.password
+
+    typer.echo(on_network(work))
+
+
+async def _find_account(network: Network, handle: str) -> int:
+    """Return a member's id. Raises NotFound."""
+    found = await call(
+        network.accounts.BatchFindAccounts,
+        account_pb.BatchFindAccountsRequest(handles=[handle]),
+        network.signer,
+        timeout_seconds=CALL_SECONDS,
+    )
+    if not found.accounts:
+        raise NotFound(f"there is no member {handle!r}")
+    return found.accounts[0].id
 
 
 @dead.command("list")

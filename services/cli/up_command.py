@@ -100,10 +100,11 @@ def _migrate(environment: Mapping[str, str]) -> None:
 
 
 def say_what_to_try(address: str) -> None:
-    """Print three commands for a newcomer."""
+    """Print a few commands for a newcomer."""
     kodama = f"{os.path.relpath(sys.prefix)}/bin/kodama"
-    console.print("\nThree commands to try in another terminal:", markup=False)
+    console.print(f"\nOpen {address} in a browser, or try in another terminal:", markup=False)
     for line in (
+        f"{kodama} password sakura    # a password to sign in with on the pages, as @sakura",
         f"TOKEN=$({kodama} token sakura)                                     # sign in as a demo member",
         f'curl -H "Authorization: Bearer $TOKEN" {address}/api/v1/timelines/home    # what her friends write',
         f'curl -H "Authorization: Bearer $TOKEN" -d status="こんにちは" {address}/api/v1/statuses    # say hello',

@@ -8,7 +8,8 @@ from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.account.v1 import oauth_service_pb2 as oauth_pb
 from kodama.account.v1 import session_service_pb2 as pb
 
-from chassis.errors import InvalidField, NotFound, TooManyAttempts, Unauthenticated
+from chassis import caller
+from chassis.errors import InvalidField, KodamaError, NotFound, TooManyAttempts, Unauthenticated
 from tests.integration.account.conftest import Account
 
 OLD, NEW = "correct horse", "another horse"
@@ -121,3 +122,20 @@ async def test_a_label_is_short(account: Account) -> None:
     for label in ("x" * 101, "two\nlines"):
         with pytest.raises(InvalidField):
             await sign_in(account, "hana", label=label)
+
+
+async def test_an_operator_replaces_a_lost_password_and_ends_all_sessions(account: Account) -> None:
+    hana = await sign_up(account, "hana")
+    open_before = await sign_in(account, "hana")
+    replace = account.sessions.ReplacePassword
+    with pytest.raises(KodamaError, match="gateway may not call this RPC"):
+        await account.ask(replace, pb.ReplacePasswordRequest(account_id=hana))
+    assert await is_open(account, open_before)
+    new = (await account.ask(replace, pb.ReplacePasswordRequest(account_id=hana), caller.OPERATOR)).password
+    assert len(new) == 16
+    assert not await is_open(account, open_before)
+    with pytest.raises(Unauthenticated):
+        await sign_in(account, "hana", OLD)
+    assert await is_open(account, await sign_in(account, "hana", new))
+    with pytest.raises(NotFound):
+        await account.ask(replace, pb.ReplacePasswordRequest(account_id=hana + 4), caller.OPERATOR)

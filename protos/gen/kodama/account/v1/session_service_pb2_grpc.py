@@ -61,6 +61,11 @@ class SessionServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ChangePasswordRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ChangePasswordResponse.FromString,
                 _registered_method=True)
+        self.ReplacePassword = channel.unary_unary(
+                '/kodama.account.v1.SessionService/ReplacePassword',
+                request_serializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ReplacePasswordRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ReplacePasswordResponse.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer(object):
@@ -105,6 +110,14 @@ class SessionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplacePassword(self, request, context):
+        """ReplacePassword gives a member a password that nobody has chosen, for operators, and ends all of their sessions. Apps stay
+        signed in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -132,6 +145,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.ChangePassword,
                     request_deserializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ChangePasswordRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'ReplacePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplacePassword,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ReplacePasswordRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_session__service__pb2.ReplacePasswordResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -271,6 +289,33 @@ class SessionService(object):
             '/kodama.account.v1.SessionService/ChangePassword',
             kodama_dot_account_dot_v1_dot_session__service__pb2.ChangePasswordRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_session__service__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplacePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.SessionService/ReplacePassword',
+            kodama_dot_account_dot_v1_dot_session__service__pb2.ReplacePasswordRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_session__service__pb2.ReplacePasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,10 @@ class SessionServiceStub:
     """ChangePassword gives a member another password and ends all of their other sessions. UNAUTHENTICATED where the old one is
     not right, TOO_MANY_ATTEMPTS where too many were tried.
     """
+    ReplacePassword: _grpc.UnaryUnaryMultiCallable[_session_service_pb2.ReplacePasswordRequest, _session_service_pb2.ReplacePasswordResponse]
+    """ReplacePassword gives a member a password that nobody has chosen, for operators, and ends all of their sessions. Apps stay
+    signed in.
+    """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
@@ -70,6 +74,10 @@ class SessionServiceAsyncStub(SessionServiceStub):
     ChangePassword: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ChangePasswordRequest, _session_service_pb2.ChangePasswordResponse]  # type: ignore[assignment]
     """ChangePassword gives a member another password and ends all of their other sessions. UNAUTHENTICATED where the old one is
     not right, TOO_MANY_ATTEMPTS where too many were tried.
+    """
+    ReplacePassword: _aio.UnaryUnaryMultiCallable[_session_service_pb2.ReplacePasswordRequest, _session_service_pb2.ReplacePasswordResponse]  # type: ignore[assignment]
+    """ReplacePassword gives a member a password that nobody has chosen, for operators, and ends all of their sessions. Apps stay
+    signed in.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +127,16 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_session_service_pb2.ChangePasswordResponse, _abc.Awaitable[_session_service_pb2.ChangePasswordResponse]]:
         """ChangePassword gives a member another password and ends all of their other sessions. UNAUTHENTICATED where the old one is
         not right, TOO_MANY_ATTEMPTS where too many were tried.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplacePassword(
+        self,
+        request: _session_service_pb2.ReplacePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_service_pb2.ReplacePasswordResponse, _abc.Awaitable[_session_service_pb2.ReplacePasswordResponse]]:
+        """ReplacePassword gives a member a password that nobody has chosen, for operators, and ends all of their sessions. Apps stay
+        signed in.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
