@@ -79,7 +79,8 @@ def to_copy(rows: Ids) -> bytes:
     wire["fields"] = 3
     wire["account_length"] = wire["entry_length"] = wire["author_length"] = 8
     wire["account_id"], wire["entry_id"], wire["author_id"] = rows.T
-    return _HEADER + wire.tobytes() + _TRAILER
+    # One copy. Adding them with + takes three, of a megabyte each, and longer than all the rest.
+    return b"".join((_HEADER, wire.data, _TRAILER))
 
 
 class IdsDumper(Dumper):
