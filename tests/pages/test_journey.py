@@ -1,5 +1,6 @@
 """From signing up to the blog, as members live it: in two languages, on a phone and at a desk, with and without scripts."""
 
+import asyncio
 import re
 
 import pytest
@@ -49,6 +50,8 @@ WORDS = {
     },
 }
 Words = dict[str, str]
+LOOKS, LOOK_SECONDS = 60, 0.5
+"""How long what workers do is waited for, without scripts by looking again."""
 
 
 async def sign_up(site: Site, page: Page, words: Words) -> str:
@@ -108,10 +111,11 @@ async def answer(reader: Page, handle: str, words: Words) -> None:
 async def meet(member: Page, between: str, stranger: str, words: Words) -> None:
     """Who is a friend of a friend is suggested, with the reason, and is gone when dismissed."""
     suggestion = member.locator("main .suggestion", has_text=f"@{stranger}")
-    for _ in range(30):
+    for _ in range(LOOKS):
         await member.goto("/suggestions")
         if await suggestion.count():
             break
+        await asyncio.sleep(LOOK_SECONDS)
     await expect(suggestion.locator(".reason")).to_contain_text(words["reason"])
     await expect(suggestion.locator(".reason")).to_contain_text(f"名前 {between}")
     await suggestion.get_by_role("button", name=words["dismiss"]).click()
@@ -143,6 +147,16 @@ async def blog(writer: Page, reader: Page, handle: str, words: Words) -> None:
     await expect(reader.locator(".comment .text")).to_have_text("すてきですね")
 
 
+async def be_told(member: Page, times: int) -> None:
+    """Look at the notifications until there are so many: workers write them, a moment after what they are about."""
+    for _ in range(LOOKS):
+        await member.goto("/notifications")
+        if await member.locator(".notifications li").count() == times:
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+    await expect(member.locator(".notifications li")).to_have_count(times)
+
+
 @pytest.mark.parametrize(
     ("locale", "size", "with_script"),
     [("en-GB", DESK, True), ("ja-JP", PHONE, True), ("ja-JP", DESK, False)],
@@ -158,8 +172,7 @@ async def test_a_life(site: Site, locale: str, size: dict[str, int], *, with_scr
     await answer(ken, hanas, words)
     await meet(hana, kens, umes, words)
     await blog(hana, ken, hanas, words)
-    await hana.goto("/notifications")
-    await expect(hana.locator(".notifications li")).to_have_count(4)  # friendship, favourite, mention, comment
+    await be_told(hana, 4)  # friendship, favourite, mention, comment
 
     await hana.locator(".foot").get_by_role("button", name=words["sign_out"]).click()
     await expect(hana).to_have_url(re.compile(r"/$"))
