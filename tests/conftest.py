@@ -37,10 +37,10 @@ FIRST = ("tests/fuzz", "tests/system", "tests/integration/timeline/test_machine.
 def pytest_configure() -> None:
     """Let a run that is ended with SIGTERM stop the servers that it has started, as one that is ended with Ctrl-C does.
 
-    Each of several processes that share the tests draws its ports from a share of its own.
+    Each of several processes that share the tests draws its ports, and those of the networks that it starts, from a share of its own.
     """
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        ports.share = (int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+        os.environ[ports.SHARE] = f"{worker.removeprefix('gw')}/{os.environ['PYTEST_XDIST_WORKER_COUNT']}"
 
     def end(*_: object) -> None:
         pytest.exit("ended by SIGTERM", returncode=143)

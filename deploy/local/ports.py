@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Iterable, Mapping
@@ -14,9 +15,10 @@ LOWEST = 10_240
 DEFAULT_FIRST_OUTGOING = 32_768
 ATTEMPTS = 100
 
-share: tuple[int, int] = (0, 1)
-"""Which of how many equal shares of the ports this process draws from. Processes that choose at the same time, each from a share of
-its own, never choose the same port; else one that has been chosen and is not listened on yet looks free to the others."""
+SHARE = "LOCAL_PORTS_SHARE"
+"""The variable of the environment that says which of how many equal shares of the ports a process and its children draw from: "0/2" is the
+first of two. Processes that choose at the same time, each from a share of its own, never choose the same port; else one that has been chosen
+and is not listened on yet looks free to the others."""
 
 
 def is_free(port: int) -> bool:
@@ -76,7 +78,7 @@ def _bound_socket(avoid: set[int]) -> socket.socket:
 
 def _drawn_from() -> tuple[int, int]:
     """The lowest port of this process's share, and the one after its highest."""
-    number, shares = share
+    number, shares = (int(part) for part in os.environ.get(SHARE, "0/1").split("/"))
     width = max((_first_outgoing() - LOWEST) // shares, 1)
     return LOWEST + number * width, LOWEST + (number + 1) * width
 

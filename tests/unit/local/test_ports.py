@@ -50,7 +50,7 @@ def test_no_outgoing_connection_takes_a_port_before_its_server_listens() -> None
 def test_processes_with_shares_of_their_own_never_choose_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
     for number in range(3):
-        monkeypatch.setattr(ports, "share", (number, 3))
+        monkeypatch.setenv(ports.SHARE, f"{number}/3")
         chosen.append(choose_ports([str(port) for port in range(100)]).values())
     lowest, middle, highest = chosen
     assert max(lowest) < min(middle) <= max(middle) < min(highest)
