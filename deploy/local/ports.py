@@ -16,9 +16,9 @@ DEFAULT_FIRST_OUTGOING = 32_768
 ATTEMPTS = 100
 
 SHARE = "LOCAL_PORTS_SHARE"
-"""The variable of the environment that says which of how many equal shares of the ports a process and its children draw from: "0/2" is the
-first of two. Processes that choose at the same time, each from a share of its own, never choose the same port; else one that has been chosen
-and is not listened on yet looks free to the others."""
+"""The variable of the environment that says which of how many equal shares of the ports a process and its children draw from: "0/2" is
+the first of two. Processes that choose at the same time, each from a share of its own, never choose the same port; else one that has
+been chosen and is not listened on yet looks free to the others."""
 
 
 def is_free(port: int) -> bool:
