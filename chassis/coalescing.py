@@ -60,10 +60,11 @@ class Coalescer(Generic[Key, Value]):
         return await self.ask(key)
 
     def ask(self, key: Key) -> "asyncio.Future[Value]":
-        """Return the same as a future, which is asked for at once. Raises Unavailable where too many wait."""
-        if len(self._line) >= MAX_WAITING:
-            raise Unavailable("The service is busy; please try again in a moment.")
+        """Return the same as a future, which is asked for at once."""
         waiting = _Waiting[Key, Value](key, asyncio.get_running_loop().create_future())
+        if len(self._line) >= MAX_WAITING:
+            waiting.value.set_exception(Unavailable("The service is busy; please try again in a moment."))
+            return waiting.value
         self._line.append(waiting)
         self._call_soon()
         return waiting.value

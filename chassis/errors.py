@@ -162,11 +162,9 @@ def to_rpc_status(error: KodamaError) -> rpc_status_pb2.Status:
 def from_rpc_error(error: grpc.aio.AioRpcError) -> KodamaError:
     """Return the error of ours that an RPC ended with; what is not ours becomes Unavailable or a plain KodamaError."""
     rich = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has what is read here
-    if rich is not None:
-        for detail in rich.details:
-            info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info) and info.domain == DOMAIN:
-                return _from_info(info, rich.message)
+    ours = from_rpc_status(rich) if rich is not None else None
+    if ours is not None:
+        return ours
     if error.code() in (
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -176,6 +174,15 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> KodamaError:
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Unavailable("The network is busy; please try again in a moment.")
     return KodamaError(f"The call failed: {error.code().name}: {error.details() or 'no details'}")
+
+
+def from_rpc_status(status: rpc_status_pb2.Status) -> KodamaError | None:
+    """Return the error of ours that a status tells of; None where it is none of ours."""
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN:
+            return _from_info(info, status.message)
+    return None
 
 
 def _from_info(info: error_details_pb2.ErrorInfo, message: str) -> KodamaError:

@@ -43,7 +43,7 @@ class Calling:
         return await call(method, request, self._signer, timeout_seconds=READ_SECONDS)
 
     async def _write(self, method: Callable[..., Awaitable[Answer]], request: Message) -> Answer:
-        _put_key(request)
+        put_key(request)
         return await call(method, request, self._signer, timeout_seconds=WRITE_SECONDS)
 
     def _read_stream(self, method: Callable[..., AsyncIterable[Answer]], request: Message) -> AsyncIterator[Answer]:
@@ -52,7 +52,7 @@ class Calling:
     async def _write_stream(
         self, method: Callable[..., Awaitable[Answer]], first: Message, following: AsyncIterable[Message]
     ) -> Answer:
-        _put_key(first)
+        put_key(first)
 
         async def requests() -> AsyncIterator[Message]:
             yield first
@@ -62,6 +62,7 @@ class Calling:
         return await call_with_stream(method, requests(), self._signer, timeout_seconds=UPLOAD_SECONDS)
 
 
-def _put_key(request: Message) -> None:
+def put_key(request: Message) -> None:
+    """Give a request the Idempotency-Key of what is being answered, where it takes one. `_write` does so by itself."""
     if idempotency_key.get() and "request_id" in request.DESCRIPTOR.fields_by_name:
         request.request_id = idempotency_key.get()  # type: ignore[attr-defined]  # has just been looked for

@@ -2,18 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 
+from google.rpc import status_pb2 as rpc_status_pb2
 from kodama.page.v1.window_pb2 import Window
 from kodama.status.v1 import status_pb2
 from kodama.status.v1 import status_service_pb2 as pb
 from kodama.status.v1 import status_service_pb2_grpc as pb_grpc
 
-from services.gateway.calling import Calling
+from chassis import caller
+from chassis.coalescing import Coalescer
+from chassis.errors import KodamaError, from_rpc_status
+from services.gateway.calling import Calling, put_key
+
+MAX_POSTS = 200
 
 
 class StatusCalls(Calling):
     """The part of the services that is status's. Whoever opens the channels sets the stub."""
 
     _status: "pb_grpc.StatusServiceAsyncStub"
+
+    def __init__(self, signer: caller.Signer) -> None:
+        super().__init__(signer)
+        # What is posted at the same moment is one call, which costs each post a third of one of its own.
+        self._posts = Coalescer(self._create_statuses, max_batch=MAX_POSTS)
 
     async def create_status(
         self,
@@ -32,7 +43,18 @@ class StatusCalls(Calling):
             in_reply_to_id=in_reply_to_id,
             media_ids=media_ids,
         )
-        return (await self._write(self._status.CreateStatus, request)).status
+        put_key(request)
+        return await self._posts.get(request)
+
+    async def _create_statuses(self, requests: Sequence[pb.CreateStatusRequest]) -> list[status_pb2.Status | Exception]:
+        """Post statuses of one moment; the error of each is its own."""
+        try:
+            answer = await self._write(
+                self._status.BatchCreateStatuses, pb.BatchCreateStatusesRequest(requests=requests)
+            )
+        except KodamaError as error:
+            return [error for _ in requests]  # never made again one by one: what has no key could be posted twice
+        return [_outcome_of(result) for result in answer.results]
 
     async def update_status(
         self, *, account_id: int, status_id: int, text: str | None, visibility: status_pb2.Visibility.ValueType
@@ -108,3 +130,10 @@ class StatusCalls(Calling):
         """Return how many statuses accounts have, and when each posted last."""
         request = pb.BatchCountStatusesRequest(account_ids=sorted(set(account_ids)))
         return await self._read(self._status.BatchCountStatuses, request)
+
+
+def _outcome_of(result: pb.CreateStatusResult) -> status_pb2.Status | Exception:
+    if result.WhichOneof("outcome") == "status":
+        return result.status
+    error = rpc_status_pb2.Status.FromString(result.error)
+    return from_rpc_status(error) or KodamaError(f"The post failed: {error.message}")

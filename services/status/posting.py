@@ -63,6 +63,22 @@ class Posting:
             raise FailedPrecondition("The status that this idempotency key posted has been deleted.")
         return posted[0]
 
+    async def post_all(self, posts: Sequence[NewStatus]) -> list[Status | Exception]:
+        """Post what is made at the same moment; in the place of one that fails is what `post` raises for it."""
+        # Most posts concern nobody but friends: those need no task of their own.
+        plain = [_concerns_friends_only(new) for new in posts]
+        found = await asyncio.gather(
+            *(self._posts.ask(new) if is_plain else self.post(new) for new, is_plain in zip(posts, plain, strict=True)),
+            return_exceptions=True,
+        )
+        self._bell.ring()
+        taken = [
+            number for number, outcome in enumerate(found) if outcome is None
+        ]  # their keys are; `post` says by what
+        again = await asyncio.gather(*(self.post(posts[number]) for number in taken), return_exceptions=True)
+        outcomes = dict(enumerate(found)) | dict(zip(taken, again, strict=True))
+        return [_settled(outcomes[number]) for number in range(len(posts))]
+
     async def _prepare(self, new: NewStatus) -> tuple[NewStatus | None, list[int]]:
         """Return a status with whom it concerns, None where what it replies to is not there, and the pictures that are not there."""
         if not new.media_ids:
@@ -107,3 +123,14 @@ class Posting:
         await store.delete_status(conn, status)
         write.ring(self._bell)
         return status
+
+
+def _concerns_friends_only(new: NewStatus) -> bool:
+    """Tell whether a status replies to nothing, shows no picture and mentions nobody."""
+    return not new.in_reply_to_id and not new.media_ids and "@" not in new.text
+
+
+def _settled(outcome: Status | BaseException | None) -> Status | Exception:
+    if outcome is None or not isinstance(outcome, Status | Exception):
+        raise outcome or RuntimeError("a post ended with nothing")  # was cancelled
+    return outcome

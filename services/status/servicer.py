@@ -8,12 +8,13 @@ from kodama.status.v1 import status_pb2, status_service_pb2_grpc
 from kodama.status.v1 import status_service_pb2 as pb
 
 from chassis import caller, ids
+from chassis.admission import status_of
 from chassis.errors import InvalidField
 from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of, pages_of_each
 from chassis.ragged import join, split
 from chassis.rpc import Service, method_names, require_batch
-from services.status.domain import HomeCard, Status, check_new_status, check_text, check_visibility
+from services.status.domain import HomeCard, NewStatus, Status, check_new_status, check_text, check_visibility
 from services.status.editing import Editing
 from services.status.favouriting import Favouriting
 from services.status.homes import Homes
@@ -22,6 +23,7 @@ from services.status.reading import Reading
 from services.status.threads import Threads
 
 MAX_BATCH = 1000
+MAX_POSTS = 256
 MAX_AUTHORS = 5000
 MAX_VIEWERS = 100
 MAX_HOME_STATUSES = 10_000
@@ -51,15 +53,17 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
 
     async def CreateStatus(self, request: pb.CreateStatusRequest, context: Context) -> pb.CreateStatusResponse:
         """Post a status."""
-        new = check_new_status(
-            request.account_id,
-            request.text,
-            request.visibility,
-            request.request_id,
-            request.in_reply_to_id,
-            request.media_ids,
-        )
-        return pb.CreateStatusResponse(status=_to_proto(await self._posting.post(new)))
+        return pb.CreateStatusResponse(status=_to_proto(await self._posting.post(_to_new(request))))
+
+    async def BatchCreateStatuses(
+        self, request: pb.BatchCreateStatusesRequest, context: Context
+    ) -> pb.BatchCreateStatusesResponse:
+        """Post what is made at the same moment."""
+        require_batch("requests", request.requests, MAX_POSTS)
+        checked = [_checked(one) for one in request.requests]
+        posted = iter(await self._posting.post_all([one for one in checked if isinstance(one, NewStatus)]))
+        outcomes = [next(posted) if isinstance(one, NewStatus) else one for one in checked]
+        return pb.BatchCreateStatusesResponse(results=[_to_result(outcome) for outcome in outcomes])
 
     @once(pb.DeleteStatusResponse)
     async def DeleteStatus(self, request: pb.DeleteStatusRequest, write: Write) -> pb.DeleteStatusResponse:
@@ -281,6 +285,30 @@ def _to_card(card: HomeCard) -> status_pb2.StatusCard:
     )
 
 
+def _to_new(request: pb.CreateStatusRequest) -> NewStatus:
+    return check_new_status(
+        request.account_id,
+        request.text,
+        request.visibility,
+        request.request_id,
+        request.in_reply_to_id,
+        request.media_ids,
+    )
+
+
+def _checked(request: pb.CreateStatusRequest) -> NewStatus | InvalidField:
+    try:
+        return _to_new(request)
+    except InvalidField as error:
+        return error
+
+
+def _to_result(outcome: Status | Exception) -> pb.CreateStatusResult:
+    if isinstance(outcome, Status):
+        return pb.CreateStatusResult(status=_to_proto(outcome))
+    return pb.CreateStatusResult(error=status_of("BatchCreateStatuses", outcome).SerializeToString())
+
+
 def _to_cards(cards: Sequence[HomeCard]) -> status_pb2.StatusCards:
     media_counts, media_ids = join([card.media_ids for card in cards])
     return status_pb2.StatusCards(
@@ -303,6 +331,7 @@ def status_service(servicer: StatusServicer) -> Service:
         add=lambda server: status_service_pb2_grpc.add_StatusServiceServicer_to_server(servicer, server),
         callers={
             "CreateStatus": gateway | {caller.OPERATOR},
+            "BatchCreateStatuses": gateway | {caller.OPERATOR},
             "DeleteStatus": gateway,
             "UpdateStatus": gateway,
             "FavouriteStatus": gateway | {caller.OPERATOR},

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from google.protobuf.descriptor import Descriptor
+
 from tests.architecture.test_deadlines import rpc_requests
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,7 @@ WITHOUT_KEY = {
 
 IN_ONE_STATEMENT = {
     "CreateStatus": "services/status/store.py",
+    "BatchCreateStatuses": "services/status/posting_store.py",
     "CreateBlogEntry": "services/blog/store.py",
 }
 """RPC → where its key is claimed in the one statement that does everything."""
@@ -37,7 +40,15 @@ IN_A_STREAM = {
 """RPC that takes a stream → where the whole of it is written under its key."""
 
 REQUESTS = rpc_requests()
-KEYED = {name for name, request in REQUESTS.items() if "request_id" in request.fields_by_name}
+
+
+def takes_keys(request: Descriptor) -> bool:
+    """Tell whether a request, or each of those that a batch is made of, has a field for a key."""
+    parts = [field.message_type for field in request.fields if field.name == "requests" and field.message_type]
+    return any("request_id" in message.fields_by_name for message in (request, *parts))
+
+
+KEYED = {name for name, request in REQUESTS.items() if takes_keys(request)}
 
 
 def handed_to(adapter: str) -> set[str]:

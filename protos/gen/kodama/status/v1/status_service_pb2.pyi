@@ -87,6 +87,82 @@ class CreateStatusResponse(_message.Message):
 Global___CreateStatusResponse: _TypeAlias = CreateStatusResponse  # noqa: Y015
 
 @_typing.final
+class BatchCreateStatusesRequest(_message.Message):
+    """BatchCreateStatusesRequest is what members post at the same time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateStatusRequest]:
+        """At most 256."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___CreateStatusRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateStatusesRequest: _TypeAlias = BatchCreateStatusesRequest  # noqa: Y015
+
+@_typing.final
+class CreateStatusResult(_message.Message):
+    """CreateStatusResult is what one of them has ended with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    error: _builtins.bytes
+    """The serialized google.rpc.Status that CreateStatus would have ended with."""
+    @_builtins.property
+    def status(self) -> _status_pb2.Status:
+        """What was posted."""
+
+    def __init__(
+        self,
+        *,
+        status: _status_pb2.Status | None = ...,
+        error: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["status", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___CreateStatusResult: _TypeAlias = CreateStatusResult  # noqa: Y015
+
+@_typing.final
+class BatchCreateStatusesResponse(_message.Message):
+    """BatchCreateStatusesResponse holds a result for each request, in the same order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreateStatusResult]: ...
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___CreateStatusResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateStatusesResponse: _TypeAlias = BatchCreateStatusesResponse  # noqa: Y015
+
+@_typing.final
 class DeleteStatusRequest(_message.Message):
     """DeleteStatusRequest names a status and who wants it gone."""
 

@@ -40,6 +40,11 @@ class StatusServiceStub(object):
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.CreateStatusRequest.SerializeToString,
                 response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.CreateStatusResponse.FromString,
                 _registered_method=True)
+        self.BatchCreateStatuses = channel.unary_unary(
+                '/kodama.status.v1.StatusService/BatchCreateStatuses',
+                request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchCreateStatusesRequest.SerializeToString,
+                response_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchCreateStatusesResponse.FromString,
+                _registered_method=True)
         self.DeleteStatus = channel.unary_unary(
                 '/kodama.status.v1.StatusService/DeleteStatus',
                 request_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusRequest.SerializeToString,
@@ -139,6 +144,13 @@ class StatusServiceServicer(object):
     def CreateStatus(self, request, context):
         """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
         NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCreateStatuses(self, request, context):
+        """BatchCreateStatuses posts the statuses of one moment, each as CreateStatus does: what one ends with concerns no other.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,6 +293,11 @@ def add_StatusServiceServicer_to_server(servicer, server):
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.CreateStatusRequest.FromString,
                     response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.CreateStatusResponse.SerializeToString,
             ),
+            'BatchCreateStatuses': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateStatuses,
+                    request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchCreateStatusesRequest.FromString,
+                    response_serializer=kodama_dot_status_dot_v1_dot_status__service__pb2.BatchCreateStatusesResponse.SerializeToString,
+            ),
             'DeleteStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteStatus,
                     request_deserializer=kodama_dot_status_dot_v1_dot_status__service__pb2.DeleteStatusRequest.FromString,
@@ -400,6 +417,33 @@ class StatusService(object):
             '/kodama.status.v1.StatusService/CreateStatus',
             kodama_dot_status_dot_v1_dot_status__service__pb2.CreateStatusRequest.SerializeToString,
             kodama_dot_status_dot_v1_dot_status__service__pb2.CreateStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCreateStatuses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.status.v1.StatusService/BatchCreateStatuses',
+            kodama_dot_status_dot_v1_dot_status__service__pb2.BatchCreateStatusesRequest.SerializeToString,
+            kodama_dot_status_dot_v1_dot_status__service__pb2.BatchCreateStatusesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class StatusServiceStub:
     """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
     NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
     """
+    BatchCreateStatuses: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.BatchCreateStatusesRequest, _status_service_pb2.BatchCreateStatusesResponse]
+    """BatchCreateStatuses posts the statuses of one moment, each as CreateStatus does: what one ends with concerns no other."""
     DeleteStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.DeleteStatusRequest, _status_service_pb2.DeleteStatusResponse]
     """DeleteStatus deletes an own status and returns it as it was. NOT_FOUND for others' and unknown ones."""
     UpdateStatus: _grpc.UnaryUnaryMultiCallable[_status_service_pb2.UpdateStatusRequest, _status_service_pb2.UpdateStatusResponse]
@@ -89,6 +91,8 @@ class StatusServiceAsyncStub(StatusServiceStub):
     """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
     NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
     """
+    BatchCreateStatuses: _aio.UnaryUnaryMultiCallable[_status_service_pb2.BatchCreateStatusesRequest, _status_service_pb2.BatchCreateStatusesResponse]  # type: ignore[assignment]
+    """BatchCreateStatuses posts the statuses of one moment, each as CreateStatus does: what one ends with concerns no other."""
     DeleteStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.DeleteStatusRequest, _status_service_pb2.DeleteStatusResponse]  # type: ignore[assignment]
     """DeleteStatus deletes an own status and returns it as it was. NOT_FOUND for others' and unknown ones."""
     UpdateStatus: _aio.UnaryUnaryMultiCallable[_status_service_pb2.UpdateStatusRequest, _status_service_pb2.UpdateStatusResponse]  # type: ignore[assignment]
@@ -144,6 +148,14 @@ class StatusServiceServicer(metaclass=_abc_1.ABCMeta):
         """CreateStatus posts a status. INVALID_ARGUMENT names the field; IDEMPOTENCY_KEY_REUSED where the key came with another body;
         NOT_FOUND with the field in_reply_to_id where the author may not see what they reply to.
         """
+
+    @_abc_1.abstractmethod
+    def BatchCreateStatuses(
+        self,
+        request: _status_service_pb2.BatchCreateStatusesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_status_service_pb2.BatchCreateStatusesResponse, _abc.Awaitable[_status_service_pb2.BatchCreateStatusesResponse]]:
+        """BatchCreateStatuses posts the statuses of one moment, each as CreateStatus does: what one ends with concerns no other."""
 
     @_abc_1.abstractmethod
     def DeleteStatus(
