@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 import kombu
 import msgspec
+import numpy as np
 import structlog
 
 from chassis import broker
@@ -33,6 +34,9 @@ HEARTBEAT_SECONDS = 10
 MAX_PAUSE_SECONDS = 5.0
 IO_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
+
+RECIPIENT: Final = np.dtype("<i8")
+CONTENT_TYPE = "application/x-msgpack"
 
 Kind = Literal["post", "edit", "delete", "notification"]
 
@@ -55,14 +59,19 @@ class Message(msgspec.Struct, frozen=True):
     """Of posts, or of notifications."""
     counts: list[int]
     """How many recipients each has."""
-    recipients: list[int]
-    """Account ids: those of the first id, then those of the second, and so on."""
+    recipients: bytes
+    """Account ids, eight bytes each, the lowest first: those of the first id, then those of the second, and so on. As numbers they would
+    cost workers a sixth of their time."""
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.counts) or len(self.recipients) != sum(self.counts) * RECIPIENT.itemsize:
+            raise ValueError("a live event names fewer or more recipients than it says")
 
     def items(self) -> Iterator[Item]:
         """Return what has happened, one by one."""
-        ends = accumulate(self.counts)
-        for an_id, count, end in zip(self.ids, self.counts, ends, strict=False):
-            yield Item(an_id, self.recipients[end - count : end])
+        account_ids = np.frombuffer(self.recipients, RECIPIENT)
+        for an_id, count, end in zip(self.ids, self.counts, accumulate(self.counts), strict=True):
+            yield Item(an_id, account_ids[end - count : end].tolist())
 
 
 def shard_of(account_id: Any) -> Any:
@@ -124,9 +133,9 @@ class LivePublisher:
                 return
             for shard, message in waiting:
                 prepared = channel.prepare_message(
-                    msgspec.json.encode(message),
-                    content_type="application/json",
-                    content_encoding="utf-8",
+                    msgspec.msgpack.encode(message),
+                    content_type=CONTENT_TYPE,
+                    content_encoding="binary",
                     properties={"delivery_mode": 1},
                 )
                 channel.basic_publish(prepared, exchange=EXCHANGE.name, routing_key=routing_key(shard))
@@ -190,7 +199,7 @@ class LiveListener:
         ).bind(channel)
         inbox.queue_declare()
         consumer = kombu.Consumer(
-            channel, [inbox], on_message=self._receive, no_ack=True, auto_declare=False, accept=["json"]
+            channel, [inbox], on_message=self._receive, no_ack=True, auto_declare=False, accept=[CONTENT_TYPE]
         )
         consumer.consume()
         bound: frozenset[int] | None = None
@@ -207,8 +216,7 @@ class LiveListener:
 
     def _receive(self, message: Any) -> None:
         try:
-            body = message.body
-            decoded = msgspec.json.decode(body.encode() if isinstance(body, str) else bytes(body), type=Message)
+            decoded = msgspec.msgpack.decode(message.body, type=Message)
         except msgspec.MsgspecError as error:
             log.warning("live event not understood", error=str(error))
             return

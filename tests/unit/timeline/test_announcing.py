@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -62,3 +63,15 @@ def test_edits_deletions_and_notifications_name_their_readers() -> None:
     announcer.announce_notifications({4: [72, 76]})
     assert published.pairs() == [(64, 4), (64, 8), (68, 4), (72, 4), (76, 4)]
     assert sorted({message.kind for _, message in published.messages}) == ["delete", "edit", "notification"]
+
+
+@pytest.mark.parametrize("recipients", [b"", bytes(7), bytes(16)])
+def test_who_is_told_is_as_many_as_a_message_says(recipients: bytes) -> None:
+    message = live.Message("post", [64], [1], (4).to_bytes(8, "little"))
+    encoded = msgspec.msgpack.encode(message)
+    assert [(item.id, item.recipients) for item in msgspec.msgpack.decode(encoded, type=live.Message).items()] == [
+        (64, [4])
+    ]
+    broken = msgspec.msgpack.encode({"kind": "post", "ids": [64], "counts": [1], "recipients": recipients})
+    with pytest.raises(msgspec.ValidationError, match="fewer or more"):
+        msgspec.msgpack.decode(broken, type=live.Message)
