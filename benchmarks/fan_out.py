@@ -25,10 +25,12 @@ RATES = (50, 200, 500)
 RATE_SECONDS = 6
 CONCURRENCY = 128
 OPEN_LOOP_CONCURRENCY = 256
-WANTED_DELIVERIES = 300_000
-MIN_POSTS, MAX_POSTS = 300, 3000
+WANTED_DELIVERIES = 2_000_000
+"""In a burst: a few seconds, so that its first and last message weigh little."""
+MIN_POSTS, MAX_POSTS = 1000, 16_000
 MAX_BURST_SECONDS = 60
-WARMING_POSTS = 100
+WARMING_POSTS = 4000
+"""So many that the log's files, which PostgreSQL uses again later, have been made, and code and caches are warm."""
 QUEUE = "timeline.live"
 
 

@@ -28,7 +28,7 @@ from services.timeline.clients import Friends
 from services.timeline.domain import Entry
 from services.timeline.fan_out import FanOut
 from services.timeline.publications import Publications
-from services.timeline.rows import Ids, keep_accounts, make_rows, to_copy
+from services.timeline.rows import Ids, all_members, make_rows, to_copy
 
 MEMBERS = (1_000, 10_000, 100_000, 1_000_000)
 FRIENDS = (10, 30, 130, 400, 1_000)
@@ -106,8 +106,7 @@ class Network:
         """Return the rows of the next posts as a fan-out writes them."""
         entries = await self.published(self.next_posts())
         audiences = await self.arrays_of([entry.author_id for entry in entries])
-        rows = make_rows(entries, audiences)
-        return keep_accounts(rows, np.unique(rows[:, 0]))
+        return make_rows(entries, audiences, all_members(audiences, audiences))
 
 
 class Growth:

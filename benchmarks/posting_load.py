@@ -104,7 +104,8 @@ class Poster:
             due_at = started + number / self._job.per_second if self._job.per_second else time.time()
             if number >= self._job.posts or due_at >= started + self._job.seconds:
                 return
-            await asyncio.sleep(max(0.0, due_at - time.time()))
+            if self._job.per_second:
+                await asyncio.sleep(max(0.0, due_at - time.time()))
             await self._post(number, due_at)
 
     async def _post(self, number: int, due_at: float) -> None:
@@ -129,3 +130,4 @@ if __name__ == "__main__":
     sys.stdout.buffer.write(
         msgspec.json.encode(uvloop.run(run_job(msgspec.json.decode(sys.stdin.buffer.read(), type=PostingJob))))
     )
+    sys.stdout.buffer.flush()

@@ -206,7 +206,8 @@ def check_text(text: str, *, may_be_blank: bool = False) -> str:
         if may_be_blank:
             return ""
         raise InvalidField("text", "A status cannot be blank.")
-    length = characters.count(cleaned)
+    # Only an address can count more than it is long.
+    length = characters.count(cleaned) if len(cleaned) > MAX_CHARACTERS or "://" in cleaned else len(cleaned)
     if length > MAX_CHARACTERS:
         raise InvalidField("text", f"A status has at most {MAX_CHARACTERS} characters; this one has {length}.")
     if len(cleaned) > MAX_CODE_POINTS or len(cleaned.encode()) > MAX_BYTES:

@@ -12,7 +12,7 @@ from services.timeline.announcing import SILENT, Announcer
 from services.timeline.clients import Friends
 from services.timeline.domain import Entry
 from services.timeline.publications import Publications
-from services.timeline.rows import Ids, keep_accounts, make_rows
+from services.timeline.rows import Ids, all_members, make_rows
 
 MAX_ROWS = 60_000
 """At most about so many rows in one transaction, so that it stays far from the statement timeout."""
@@ -78,11 +78,10 @@ class FanOut:
     async def _claim_rows(self, conn: Connection, entries: Sequence[Entry], friends: dict[int, Ids]) -> Ids:
         """Return the sorted rows of those posts that are not fanned out yet, for those friends who are active."""
         claimed = await store.claim_deliveries(conn, [entry.entry_id for entry in entries])
-        rows = make_rows([entry for entry in entries if entry.entry_id in claimed], friends)
-        if not len(rows):
-            return rows
-        active = await store.list_active(conn, np.unique(rows[:, 0]), self._dormant_days)
-        return keep_accounts(rows, active)
+        delivered = [entry for entry in entries if entry.entry_id in claimed]
+        members = all_members(friends, (entry.author_id for entry in delivered))
+        active = await store.list_active(conn, members, self._dormant_days) if len(members) else members
+        return make_rows(delivered, friends, active)
 
 
 def _parts(entries: Sequence[Entry], friends: dict[int, Ids]) -> list[list[Entry]]:

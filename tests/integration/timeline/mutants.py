@@ -14,7 +14,7 @@ from services.timeline.clients import Clients, Friends
 from services.timeline.domain import Entry, Home
 from services.timeline.fan_out import FanOut
 from services.timeline.publications import Publications
-from services.timeline.rows import Ids, keep_accounts, make_rows
+from services.timeline.rows import Ids, all_members, make_rows
 from services.timeline.upkeep import Upkeep
 from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Mutant
 from tests.integration.timeline.relay_mutants import RelayWithIdCursor, RelayWithoutConfirms, RelayWithoutLeases
@@ -214,8 +214,8 @@ class CopyOnlyFanOut(FanOut):
 
     async def _deliver_part(self, entries: Sequence[Entry], friends: dict[int, Ids]) -> int:
         async with transaction(self._pool) as conn:
-            rows = make_rows(list(entries), friends)
-            rows = keep_accounts(rows, await store.list_active(conn, np.unique(rows[:, 0]), self._dormant_days))
+            members = all_members(friends, (entry.author_id for entry in entries))
+            rows = make_rows(list(entries), friends, await store.list_active(conn, members, self._dormant_days))
             if len(rows):
                 await store.copy_entries(conn, rows)
             return len(rows)

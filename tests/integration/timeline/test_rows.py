@@ -7,7 +7,7 @@ import pytest
 from chassis.ids import MAX_ID
 from chassis.settings import Settings
 from services.timeline.domain import Entry
-from services.timeline.rows import IdsDumper, from_array_send, keep_accounts, make_rows
+from services.timeline.rows import IdsDumper, from_array_send, make_rows
 
 
 @pytest.mark.parametrize("ids", [[], [5], [MAX_ID, 0, 1 << 56, 7]])
@@ -29,11 +29,11 @@ def test_rows_of_active_friends_are_in_the_order_of_the_key() -> None:
     friends = {author: np.unique(chance.integers(0, 500, 40)) for author in (1, 2, 3)}
     entries = [Entry(entry_id, author_id) for entry_id, author_id in ((9, 1), (3, 2), (7, 1), (5, 4))]
     active = np.array(chance.permutation(500)[:200], dtype=np.int64)
-    rows = keep_accounts(make_rows(entries, friends), active).tolist()
+    rows = make_rows(entries, friends, active).tolist()
     assert rows == sorted(
         [account, entry.entry_id, entry.author_id]
         for entry in entries
         for account in friends.get(entry.author_id, np.empty(0)).tolist()
         if account in active
     )
-    assert keep_accounts(make_rows(entries, friends), np.empty(0, dtype=np.int64)).tolist() == []
+    assert make_rows(entries, friends, np.empty(0, dtype=np.int64)).tolist() == []
