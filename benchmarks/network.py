@@ -61,7 +61,8 @@ class Bench:
 def bench_network(**variables: str) -> Iterator[Bench]:
     """Start a network in a temporary folder, lend it, and leave neither process nor file behind, also after SIGTERM.
 
-    `variables` are further ones for its environment, such as KODAMA_TIMELINE_MAX_PUSHED_FRIENDS="100".
+    `variables` are further ones for its environment, such as KODAMA_TIMELINE_MAX_PUSHED_FRIENDS="100". Suggestions for everybody are not
+    computed by themselves: that would be in the middle of a measurement.
 
     The server is a private, durable one of our own that notes the time of every commit (track_commit_timestamp), so that deliveries can be
     timed afterwards, from the rows themselves, instead of by asking while they happen.
@@ -82,7 +83,7 @@ def bench_network(**variables: str) -> Iterator[Bench]:
                     KODAMA_DATABASE_URL=server.url,
                     KODAMA_BROKER="rabbitmq",
                     KODAMA_RATE_LIMITS="0",
-                    **variables,
+                    **{"KODAMA_SUGGESTIONS_HOURS": "0"} | variables,
                 ) as trial,
             ):
                 yield Bench(trial, server, folder)

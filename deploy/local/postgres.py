@@ -34,6 +34,7 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
+    "wal_buffers": "64MB",
     "jit": "off",  # our queries are short; compiling them costs more than it saves
     "timezone": "UTC",
     "log_timezone": "UTC",

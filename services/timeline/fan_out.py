@@ -1,5 +1,6 @@
 """Use case: push what was just posted to the home timelines of the author's active friends."""
 
+import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -32,6 +33,7 @@ class FanOut:
         announcer: Announcer = SILENT,
     ) -> None:
         self._announcer = announcer
+        self._copying = asyncio.Lock()  # two copies at once wait for each other's pages and log
         self._pool = pool
         self._publications = publications
         self._friends = friends
@@ -64,7 +66,8 @@ class FanOut:
             async with transaction(self._pool) as conn:
                 rows = await self._claim_rows(conn, entries, friends)
                 if len(rows):
-                    await store.copy_entries(conn, rows)
+                    async with self._copying:
+                        await store.copy_entries(conn, rows)
                 return len(rows)
         except UniqueViolation:  # a backfill got there first
             pass
