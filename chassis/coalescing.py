@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 Id = TypeVar("Id", bound=Hashable)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Waiting(Generic[Key, Value]):
     key: Key
     value: asyncio.Future[Value]
@@ -61,7 +61,7 @@ class Coalescer(Generic[Key, Value]):
 
     def ask(self, key: Key) -> "asyncio.Future[Value]":
         """Return the same as a future, which is asked for at once."""
-        waiting = _Waiting[Key, Value](key, asyncio.get_running_loop().create_future())
+        waiting: _Waiting[Key, Value] = _Waiting(key, asyncio.get_running_loop().create_future())
         if len(self._line) >= MAX_WAITING:
             waiting.value.set_exception(Unavailable("The service is busy; please try again in a moment."))
             return waiting.value
