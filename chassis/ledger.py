@@ -24,7 +24,7 @@ CHANNEL = "kodama_ledger_"
 """Before the name of the schema: a ledger's rows wake its own relay and no other."""
 MAX_PAUSE_SECONDS = 60
 TRANSIENT_PAUSE_SECONDS = 5
-BELL_INTERVAL_SECONDS = 0.005
+BELL_INTERVAL_SECONDS = 0.01
 MAX_SHARING = 100
 """So many changes share a row at most; the table's definition says the same."""
 
@@ -207,7 +207,7 @@ async def lag(conn: Connection) -> list[TaskLag]:
 
 
 class Bell:
-    """Wakes the relay after a commit, at most every 5 ms, outside of the transaction that wrote the rows.
+    """Wakes the relay after a commit, at most every 10 ms, outside of the transaction that wrote the rows.
 
     A NOTIFY inside the writing transaction would make all writers queue for one lock while they flush their log. A lost ring
     costs one polling interval of the relay, nothing more.

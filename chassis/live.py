@@ -25,7 +25,7 @@ from chassis import broker
 log = structlog.get_logger(__name__)
 
 EXCHANGE = kombu.Exchange("kodama.live", type="topic", durable=True)
-SHARDS: Final = 16
+SHARDS: Final = 4
 MAX_WAITING = 100
 """Pieces of work that are to be told of."""
 MAX_QUEUE_LENGTH = 10_000
