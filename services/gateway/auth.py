@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 
 from chassis.coalescing import Loader
 from chassis.errors import PermissionDenied, Unauthenticated
+from services.gateway.remembering import Remembered
 from services.gateway.scopes import covers
 
 # Verified tokens are remembered for a moment, so that a burst of requests costs one RPC. So long can a revoked token still be
@@ -64,8 +64,7 @@ class Tokens:
     ) -> None:
         """`verify` tells of SHA-256 hashes of tokens what those stand for that are known and not revoked."""
         self._verifying = Loader(verify)
-        self._clock = clock
-        self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._known = Remembered[bytes, Caller](CACHE_SECONDS, CACHE_SIZE, clock)
 
     async def caller(self, access_token: str) -> Caller:
         """Return whom an app's token stands for. Raises Unauthenticated."""
@@ -83,11 +82,10 @@ class Tokens:
 
     async def _find(self, access_token: str) -> Caller:
         key = _key(access_token)
-        known = self._known.get(key)
-        if known is not None and known[0] > self._clock():
-            return known[1]
-        asked_at = self._clock()
-        self._known.pop(key, None)
+        asked_at = self._known.now()
+        known = self._known.find(key, asked_at)
+        if known is not None:
+            return known
         info = (await self._verifying.get([key])).get(key)
         if info is None:
             raise Unauthenticated("The access token is unknown or has been revoked.")
@@ -101,15 +99,12 @@ class Tokens:
         )
         if verified.awaits_confirmation:
             return verified  # and let in as soon as that is done
-        # Counted from before the question, so that a token revoked meanwhile is not remembered for longer.
-        self._known[key] = (asked_at + CACHE_SECONDS, verified)
-        while len(self._known) > CACHE_SIZE:
-            self._known.popitem(last=False)
+        self._known.keep(key, verified, asked_at)
         return verified
 
     def forget(self, access_token: str) -> None:
         """Ask again the next time."""
-        self._known.pop(_key(access_token), None)
+        self._known.forget(_key(access_token))
 
 
 def _key(access_token: str) -> bytes:

@@ -16,6 +16,7 @@ from chassis.coalescing import Loader
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import Kind, kind_of
 from services.gateway import entities, suggestion_rendering
+from services.gateway.author_fragments import AuthorFragments
 from services.gateway.clients import Clients
 from services.gateway.fragments import Fragments
 from services.gateway.home_pages import HomeEntry
@@ -36,7 +37,7 @@ class Hydration:
         # Accounts and counts are the same for every viewer: what is asked at the same time is one RPC, whichever requests it is for.
         self._accounts = Loader(clients.accounts)
         self._counts = Loader(self._load_counts)
-        self._author_fragments = Loader(self._load_author_fragments)
+        self._author_fragments = AuthorFragments(self._load_author_fragments)
         self._media = Loader(clients.media)
 
     async def accounts(self, account_ids: Iterable[int]) -> dict[int, entities.Account]:
@@ -193,7 +194,7 @@ class Hydration:
         media = NO_MEDIA
         if unknown or shows_media:
             others, media = await asyncio.gather(self._others_on_home(viewer_id, unknown), self._pictures(entries))
-        authors = await self._author_fragments.get(entry.author_id for entry in entries)
+        authors = await self._author_fragments.get({entry.author_id for entry in entries})
         complete = self._fragments.complete
         shown: list[bytes | None] = [
             others.get(entry.entry_id)
@@ -204,6 +205,10 @@ class Hydration:
             for entry, start in kept
         ]
         return b"[%b]" % b",".join(one for one in shown if one is not None)
+
+    def forget(self, account_id: int) -> None:
+        """Have the next pages show a member as they are now: call it when they have changed something."""
+        self._author_fragments.forget(account_id)
 
     async def _load_author_fragments(self, account_ids: Sequence[int]) -> dict[int, bytes]:
         """Return accounts as JSON by id, each made once for all pages that are waiting for it."""

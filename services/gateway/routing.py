@@ -203,13 +203,23 @@ class Endpoint:
 
     async def _answer(self, request: Request, standing: Standing) -> Response:
         caller = await self._admit(request, standing)
-        if self._route.method != "GET":
-            key = request.headers.get("idempotency-key", "")
-            if len(key) > MAX_IDEMPOTENCY_KEY:
-                raise InvalidField("request_id", f"Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY} characters.")
-            idempotency_key.set(key)  # a request is answered in a task of its own
+        if self._route.method == "GET":
+            return await self._handle(caller, request)
+        try:
+            return await self._write(caller, request)
+        finally:
+            self._gateway.hydration.forget(caller.account_id)  # whatever it was, what they read next shows it
+
+    async def _write(self, caller: Caller, request: Request) -> Response:
+        key = request.headers.get("idempotency-key", "")
+        if len(key) > MAX_IDEMPOTENCY_KEY:
+            raise InvalidField("request_id", f"Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY} characters.")
+        idempotency_key.set(key)  # a request is answered in a task of its own
         if self._route.takes_files:
             return await self._take_files(caller, request)
+        return await self._handle(caller, request)
+
+    async def _handle(self, caller: Caller, request: Request) -> Response:
         params = self._reader.read(await bodies.read_values(request))
         return await self._route.handler(Call(self._gateway, caller, params, request))
 

@@ -184,7 +184,11 @@ class PageEndpoint:
         asked = as_language(str(values.get("lang", "")))  # of a form whose page was opened so
         taste = replace(taste, language=asked) if asked is not None else taste
         visit = Visit(self._gateway, caller, params, request, files, taste=taste, form_tokens=self._form_tokens)
-        return await self._page.handler(visit)
+        try:
+            return await self._page.handler(visit)
+        finally:
+            if self._page.method == "POST":
+                self._gateway.hydration.forget(caller.account_id)  # what they see next shows it
 
     def _fail(self, error: KodamaError, request: Request, taste: Taste, caller: Caller) -> Response:
         if type(error) is KodamaError:
