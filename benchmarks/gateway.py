@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.delivering import relay_stopped
 from benchmarks.figures import Figure, latency_of
 from benchmarks.home_query import check_same, full_home_script
 from benchmarks.http_load import HttpJob, HttpRequest, HttpResult, load
@@ -118,12 +119,12 @@ class Gateway:
         result, used = self._warm(self._profiles, connections)
         profile = self._pgbench(self._profile_script(), connections)
         yield self._figure("profile", result, used, "its query", profile, connections)
-        with self._used() as used:
-            result = self._load(self._posts, connections, self._plan.seconds)
-        wait_until_delivered(self._bench)
-        yield self._figure(
-            "post", result, used, "the INSERT with its ledger row", self._insert(connections), connections
-        )
+        insert = self._insert(connections)
+        for name, relay in (("post", nullcontext()), ("post, fan-outs later", relay_stopped(self._bench))):
+            with relay, self._used() as used:
+                result = self._load(self._posts, connections, self._plan.seconds)
+            wait_until_delivered(self._bench)
+            yield self._figure(name, result, used, "the INSERT with its ledger row", insert, connections)
 
     def _warm(self, requests: list[HttpRequest], connections: int) -> tuple[HttpResult, dict[str, Usage]]:
         self._load(requests, connections, WARMING_SECONDS)

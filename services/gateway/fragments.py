@@ -46,7 +46,9 @@ class Fragments:
         """Return a status as its viewer may see it; `author_json` is what `account` says of its author."""
         start = self._cache.get(
             ("status", status.id, status.version),
-            lambda: _without(self._renderer.status(status, self._renderer.account(author, Counts())), CHANGING_STATUS),
+            lambda: _without(
+                self._renderer.status(status, self._renderer.address_only(author.handle)), CHANGING_STATUS
+            ),
         )
         return self.complete(start, status, author_json, media)
 

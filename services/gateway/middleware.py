@@ -3,13 +3,11 @@
 import time
 from collections.abc import Mapping
 
-import structlog
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.logs import logger_for_lines
 from services.gateway.errors import log_failure, plain_error
-
-log = structlog.get_logger("services.gateway.access")
 
 MAX_HEADER_BYTES = 16 * 1024
 
@@ -29,6 +27,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
+        self._log = logger_for_lines("services.gateway.access")
         self._headers = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
         if is_https:
             self._headers.append((b"strict-transport-security", b"max-age=31536000"))
@@ -60,7 +59,7 @@ class Edge:
                     scope, receive, send_safely
                 )
         finally:
-            log.info(
+            self._log.info(
                 "request",
                 method=scope["method"],
                 path=scope["path"][:200],

@@ -44,6 +44,29 @@ EPOCH = date(1970, 1, 1)
 NO_MEDIA: Mapping[int, media_pb2.Media] = {}
 
 
+_SOMEBODY = entities.Account(
+    id="",
+    username="",
+    acct="",
+    display_name="",
+    bot=False,
+    discoverable=False,
+    hide_collections=False,
+    created_at="",
+    note="",
+    url="",
+    uri="",
+    avatar="",
+    avatar_static="",
+    header="",
+    header_static="",
+    followers_count=0,
+    following_count=0,
+    statuses_count=0,
+    last_status_at=None,
+)
+
+
 @dataclass(frozen=True)
 class Counts:
     """What is counted of a member."""
@@ -55,13 +78,17 @@ class Counts:
 
 def iso_time(unix_ms: int) -> str:
     """Return a Unix time in milliseconds as ISO 8601."""
-    moment = datetime.fromtimestamp(unix_ms // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{unix_ms % 1000:03d}Z"
+    return f"{_second(unix_ms // 1000)}.{unix_ms % 1000:03d}Z"
 
 
 def iso_date(unix_ms: int) -> str:
     """Return the day (UTC) of a Unix time in milliseconds."""
     return _day(unix_ms // 86_400_000)
+
+
+@lru_cache(maxsize=4096)
+def _second(unix: int) -> str:
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 @lru_cache(maxsize=4096)
@@ -108,6 +135,10 @@ class Renderer:
             statuses_count=counts.statuses,
             last_status_at=iso_date(counts.last_status_at_ms) if counts.last_status_at_ms else None,
         )
+
+    def address_only(self, handle: str) -> entities.Account:
+        """Return a member of whom nothing but the address is right, for what is put together with the rest later."""
+        return msgspec.structs.replace(_SOMEBODY, url=self._profile_url(handle))
 
     def _portrait(self, name: str, rendition: str) -> str:
         """Return the address of a picture that a member shows; empty for none."""

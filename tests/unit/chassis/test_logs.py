@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from chassis.logs import MAX_GATHERED, SECRET_WORDS, configure_logging
+from chassis.logs import MAX_GATHERED, SECRET_WORDS, configure_logging, logger_for_lines
 from chassis.settings import Settings
 
 SETTINGS = Settings(secret="s" * 32)
@@ -123,6 +123,24 @@ async def test_a_warning_does_not_wait_and_comes_after_what_was_said_before(outp
     structlog.get_logger("kodama").info("first")
     structlog.get_logger("kodama").warning("then")
     assert [line["event"] for line in lines(output())] == ["first", "then"]
+
+
+async def test_lines_of_requests_have_the_form_of_all_others(output: Output) -> None:
+    configure_logging(SETTINGS, "gateway", gathers=True)
+    logger_for_lines("kodama.access").info("request", path="/home", http_status=200)
+    structlog.get_logger("kodama.access").info("request", path="/home", http_status=200)
+    logging.getLogger().handlers[0].flush()
+    lean, usual = lines(output())
+    assert lean.keys() == usual.keys()
+    assert {**lean, "timestamp": ""} == {**usual, "timestamp": ""}
+    assert lean["timestamp"] <= usual["timestamp"]
+
+
+async def test_lines_of_requests_are_left_out_where_only_warnings_are_wanted(output: Output) -> None:
+    configure_logging(SETTINGS.model_copy(update={"log_level": "warning"}), "gateway", gathers=True)
+    logger_for_lines("kodama.access").info("request")
+    structlog.get_logger("kodama").warning("said")
+    assert [line["event"] for line in lines(output())] == ["said"]
 
 
 async def test_what_is_gathered_is_bounded(output: Output) -> None:
