@@ -77,11 +77,15 @@ def _move(draft: Path, folder: Path) -> None:
         raise
 
 
-def save_arrays(folder: Path, arrays: Mapping[str, Array]) -> None:
-    """Write arrays by their names. Raises as `writing`."""
-    with writing(folder) as draft:
-        for name, array in arrays.items():
-            np.save(draft / f"{name}.npy", array)
+def save_into(draft: Path, arrays: Mapping[str, Array]) -> None:
+    """Write arrays by their names into the folder that `writing` lends. Raises OSError where the disk does not take it."""
+    for name, array in arrays.items():
+        np.save(draft / f"{name}.npy", array)
+
+
+def map_into(draft: Path, name: str, size: int) -> npt.NDArray[np.int32]:
+    """Return an array of so many int32 in the folder that `writing` lends. What is written to it goes to its file."""
+    return np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=np.int32, shape=(size,))
 
 
 def load_arrays(folder: Path) -> dict[str, Array]:

@@ -20,11 +20,20 @@ import structlog
 from chassis import ledger
 from chassis.database import Connection, Pool, connection, transaction
 from services.social_graph import generation_store as store
-from services.social_graph.array_folders import FolderDamaged, save_arrays
+from services.social_graph.array_folders import FolderDamaged
 from services.social_graph.generation_store import Block
 from services.social_graph.rows import to_copy
-from services.social_graph.snapshots import Reading, Snapshots, save_graph
-from services.social_graph.suggestions import Model, Prepared, Rows, cut_blocks, prepare, suggest_rows, tune
+from services.social_graph.snapshots import Reading, Snapshots, save_graph, save_prepared
+from services.social_graph.suggestions import (
+    Model,
+    Prepared,
+    Rows,
+    cut_blocks,
+    give_back,
+    suggest_rows,
+    tune,
+    warm_up,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +41,8 @@ SEED = 1
 """One for all generations: the same friendships give the same suggestions."""
 MAX_SNAPSHOTS = 10
 """A generation whose snapshots get lost time and again is given up."""
-SLICE_ROWS = 4096
-"""So many members at a time are computed and written: about 10 MB of results."""
+SLICE_ROWS = 2048
+"""So many members at a time are computed and written: about 5 MB of results."""
 ENOUGH_SUGGESTIONS = 10
 MAX_POPULAR = 200
 
@@ -87,15 +96,19 @@ class Batch:
         previous = msgspec.json.decode(current.model_json, type=Model) if current and current.model_json else None
         async with self._noting_errors(generation), self._restarting(generation, number):
             graph = await asyncio.to_thread(self._snapshots.graph, generation, number)
+            await asyncio.to_thread(warm_up)  # before there is much else in memory
             tuning = await asyncio.to_thread(tune, graph, seed=SEED, previous=previous)
-            prepared = await asyncio.to_thread(prepare, graph, tuning.model)
+            give_back()
             with suppress(FileExistsError):  # another try has done it before
-                await asyncio.to_thread(
-                    save_arrays, self._snapshots.prepared_folder(generation, number), prepared.arrays
-                )
+                folder = self._snapshots.prepared_folder(generation, number)
+                await asyncio.to_thread(save_prepared, folder, graph, tuning.model)
+            give_back()
+            prepared = await asyncio.to_thread(self._snapshots.prepared, generation, number, tuning.model)
             ranges = await asyncio.to_thread(cut_blocks, prepared, self._block_wedges)
             most = np.argsort(-graph.degrees, kind="stable")[:MAX_POPULAR]
+            popular_ids = graph.account_ids[most].tolist()
             blocks = [Block(place, start, stop) for place, (start, stop) in enumerate(ranges)]
+            self._snapshots.let_go()
             async with transaction(self._pool) as conn:
                 if await store.begin_computing(
                     conn,
@@ -103,7 +116,7 @@ class Batch:
                     number,
                     model_json=msgspec.json.encode(tuning.model),
                     tuning_json=msgspec.json.encode(tuning),
-                    popular_ids=graph.account_ids[most].tolist(),
+                    popular_ids=popular_ids,
                     blocks=blocks,
                 ):
                     payload = {"generation": generation, "snapshot": number}
@@ -133,6 +146,7 @@ class Batch:
     async def _write_rows(self, conn: Connection, generation: int, prepared: Prepared, block: Block) -> int:
         """Compute a block slice by slice, each while the one before is written; return how many members have enough suggestions."""
         covered = 0
+        await asyncio.to_thread(_load_code, prepared)
         async with store.writing_rows(conn, generation) as copy:
             for start in range(block.start_row, block.stop_row, SLICE_ROWS):
                 rows, wire = await asyncio.to_thread(
@@ -140,6 +154,7 @@ class Batch:
                 )
                 covered += int((rows.counts >= ENOUGH_SUGGESTIONS).sum())
                 await copy.write(wire)
+        self._snapshots.let_go()
         return covered
 
     async def _swap(self, generation: int) -> None:
@@ -175,6 +190,12 @@ class Batch:
             async with connection(self._pool) as conn:
                 await store.note_error(conn, generation, f"{type(error).__name__}: {error}")
             raise
+
+
+def _load_code(prepared: Prepared) -> None:
+    """Load the compiled code, before the snapshot is in memory, and let go of what has loaded it."""
+    suggest_rows(prepared, 0, 1, samples=0)
+    give_back()
 
 
 def _compute_slice(generation: int, prepared: Prepared, start: int, stop: int) -> tuple[Rows, bytes]:

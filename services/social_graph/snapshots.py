@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -10,10 +11,16 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from services.social_graph.array_folders import FolderDamaged, is_abandoned_draft, load_arrays, writing
-from services.social_graph.suggestions import CsrGraph, Model, Prepared
+from services.social_graph.array_folders import (
+    FolderDamaged,
+    is_abandoned_draft,
+    load_arrays,
+    map_into,
+    save_into,
+    writing,
+)
+from services.social_graph.suggestions import CsrGraph, Model, Prepared, let_go, prepare
 
 MAP_ROWS = 1 << 20
 """So many friends at a time are looked up, which bounds what is in memory."""
@@ -37,6 +44,13 @@ class Snapshots:
         """Return where that is what was prepared from a snapshot."""
         return self._folder / f"{generation}.{number}.prepared"
 
+    def let_go(self) -> None:
+        """Let what is mapped out of this process's memory until it is looked at again."""
+        if self._graph:
+            self._graph[1].let_go()
+        if self._prepared:
+            let_go(*self._prepared[1].arrays.values())
+
     def remove_all_but(self, generation: int, number: int) -> None:
         """Remove all snapshots but one, and what processes that are gone have left. Who has them mapped can go on reading them."""
         kept = (self.graph_folder(generation, number), self.prepared_folder(generation, number))
@@ -49,9 +63,12 @@ class Snapshots:
         """Map the friendships of a snapshot. Raises FolderDamaged where they are not there whole."""
         folder = self.graph_folder(generation, number)
         if self._graph is None or self._graph[0] != folder:
+            self._graph = self._prepared = (
+                None  # the files of another snapshot, which may be gone, do not stay in memory
+            )
             arrays = load_arrays(folder)
             try:
-                graph = CsrGraph.of(arrays["account_ids"], arrays["indptr"], arrays["indices"])
+                graph = CsrGraph.of(*(arrays[name] for name in ("account_ids", "indptr", "indices", "degrees")))
             except (KeyError, ValueError) as error:
                 raise FolderDamaged(f"{folder.name} is no graph: {error}") from error
             self._graph = (folder, graph)
@@ -85,8 +102,7 @@ async def save_graph(folder: Path, reading: AbstractAsyncContextManager[Reading]
     """
     with writing(folder) as draft:
         raw = draft / "friends.raw"
-        account_ids: list[int] = []
-        counts: list[int] = []
+        account_ids, counts = array("q"), array("i")
         with raw.open("wb", buffering=MAP_ROWS) as file:
             async with reading as (read_at, rows):
                 async for account_id, friends in rows:
@@ -98,21 +114,28 @@ async def save_graph(folder: Path, reading: AbstractAsyncContextManager[Reading]
     return Saved(read_at, len(account_ids), sum(counts) // 2)
 
 
-def _save_graph(draft: Path, members: list[int], counts: list[int], raw: Path) -> None:
-    account_ids = np.array(members, dtype=np.int64)
+def _save_graph(draft: Path, members: "array[int]", counts: "array[int]", raw: Path) -> None:
+    account_ids, degrees = np.array(members, dtype=np.int64), np.array(counts, dtype=np.int32)
     indptr = np.zeros(len(members) + 1, dtype=np.int64)
-    np.cumsum(np.array(counts, dtype=np.int64), out=indptr[1:])
-    np.save(draft / "account_ids.npy", account_ids)
-    np.save(draft / "indptr.npy", indptr)
-    if not members:
-        np.save(draft / "indices.npy", np.zeros(0, dtype=np.int32))
-        return
-    friends = np.memmap(raw, dtype=">i8", mode="r")
-    indices = np.lib.format.open_memmap(draft / "indices.npy", mode="w+", dtype=np.int32, shape=(len(friends),))
-    for start in range(0, len(friends), MAP_ROWS):
-        some: npt.NDArray[np.int64] = friends[start : start + MAP_ROWS].astype(np.int64)
-        rows = np.minimum(np.searchsorted(account_ids, some), len(account_ids) - 1)
-        if not np.array_equal(account_ids[rows], some):
-            raise ValueError("There is a friendship of which one end is missing.")
-        indices[start : start + len(some)] = rows
-    indices.flush()
+    np.cumsum(degrees, out=indptr[1:])
+    save_into(draft, {"account_ids": account_ids, "indptr": indptr, "degrees": degrees})
+    indices = map_into(draft, "indices", int(indptr[-1]))
+    with raw.open("rb") as file:
+        for start in range(0, len(indices), MAP_ROWS):
+            some = np.fromfile(file, dtype=">i8", count=MAP_ROWS).astype(np.int64)
+            rows = np.minimum(np.searchsorted(account_ids, some), len(account_ids) - 1)
+            if not np.array_equal(account_ids[rows], some):
+                raise ValueError("There is a friendship of which one end is missing.")
+            indices[start : start + len(some)] = rows
+            let_go(indices)
+
+
+def save_prepared(folder: Path, graph: CsrGraph, model: Model) -> None:
+    """Prepare a snapshot's friendships and write that: the large part to where it will stand, without having it in memory.
+
+    Raises FileExistsError where the folder is there already, OSError where the disk does not take it.
+    """
+    with writing(folder) as draft:
+        indices = map_into(draft, "indices", len(graph.indices))
+        arrays = prepare(graph, model, indices).arrays
+        save_into(draft, {name: values for name, values in arrays.items() if values is not indices})

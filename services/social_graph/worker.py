@@ -9,6 +9,7 @@ from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
 from services.social_graph.batch import Batch
 from services.social_graph.refreshing import Refreshing
+from services.social_graph.suggestions import free_at_once, leave_out_blas
 from services.social_graph.tasks import HANDLERS, Computing
 
 POOL_SIZE = 4
@@ -19,6 +20,8 @@ MAX_CHILD_KIB = 800_000
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[Computing]:
     """Open the pool of one worker process."""
+    leave_out_blas()
+    free_at_once()
     url = settings.service_database_url("social_graph")
     async with make_pool(url, size=POOL_SIZE, application="kodama-social_graph-worker") as pool:
         folder = Path(settings.suggestions_folder)

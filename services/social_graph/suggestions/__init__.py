@@ -1,20 +1,34 @@
 """Who might know whom: the one place where the friend graph is a networkx graph.
 
-Works on graphs of ids alone: no database, no tasks, no RPC. Reading order: `graphs` (the graph), `layout` (its rows in another
-order), `model` (what is chosen per network), `kernel` (one pass over friends of friends), `features` and `filling`, `ranking` (from
-rows to suggestions), `hiding`, `learning` and `tuning` (how the model is chosen), `around` (single members, online), `plain` (the
-same in plain networkx), `explaining`, `pairs` and `networkx_backend`.
+Works on graphs of ids alone: no database, no tasks, no RPC. Reading order: `memory` (what a process does not keep), `graphs` (the
+graph), `layout` (its rows in another order), `model` (what is chosen per network), `kernel` (one pass over friends of friends),
+`features` and `filling`, `ranking` (from rows to suggestions), `hiding`, `learning` and `tuning` (how the model is chosen), `around`
+(single members, online), `plain` (the same in plain networkx), `explaining`, `pairs` and `networkx_backend`.
 """
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from services.social_graph.suggestions.around import suggest_around
 from services.social_graph.suggestions.explaining import Part, Parts, explain
 from services.social_graph.suggestions.graphs import CsrGraph
+from services.social_graph.suggestions.memory import free_at_once, give_back, leave_out_blas, let_go
 from services.social_graph.suggestions.model import FEATURES, Model, Reranking, Source, Suggestion
-from services.social_graph.suggestions.networkx_backend import suggest
 from services.social_graph.suggestions.ranking import Prepared, Rows, cut_blocks, prepare, suggest_members, suggest_rows
 from services.social_graph.suggestions.tuning import Tuning, tune
+
+if TYPE_CHECKING:
+    from services.social_graph.suggestions.networkx_backend import suggest
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs networkx, 12 MB, when it is asked for."""
+    if name == "suggest":
+        from services.social_graph.suggestions.networkx_backend import suggest
+
+        return suggest
+    raise AttributeError(name)
 
 
 def warm_up() -> None:
@@ -25,6 +39,7 @@ def warm_up() -> None:
     prepared = prepare(graph, Model(model.a, model.b, Reranking((0.0,) * len(FEATURES), (0.0,) * len(FEATURES), 0.0)))
     cut_blocks(prepared)
     suggest_rows(prepared, 0, len(graph))
+    give_back()
 
 
 __all__ = [
@@ -41,6 +56,10 @@ __all__ = [
     "Tuning",
     "cut_blocks",
     "explain",
+    "free_at_once",
+    "give_back",
+    "leave_out_blas",
+    "let_go",
     "prepare",
     "suggest",
     "suggest_around",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from services.social_graph.suggestions.compiling import compiled
-from services.social_graph.suggestions.graphs import CsrGraph
+from services.social_graph.suggestions.graphs import CsrGraph, Int32s
 from services.social_graph.suggestions.kernel import (
     Array,
     Best,
@@ -41,17 +41,25 @@ class Surroundings(NamedTuple):
     """[n] all rows, those with the most friends first."""
 
 
-def surround(graph: CsrGraph) -> tuple[Layout, Surroundings]:
-    """Find the communities of a graph, and who is popular in them; lay it out by these."""
-    labels = find_communities(graph.indptr, graph.indices, ROUNDS)
-    _, communities = np.unique(labels, return_inverse=True)
-    layout = lay_out(graph, np.lexsort((-graph.degrees, communities)).astype(np.int32))
+def surround(graph: CsrGraph, indices: Int32s | None = None) -> tuple[Layout, Surroundings]:
+    """Find the communities of a graph, and who is popular in them; lay it out by these, into `indices` where given."""
+    communities = _number(find_communities(graph.indptr, graph.indices, ROUNDS))
+    graph.let_go()
+    layout = lay_out(graph, np.lexsort((-graph.degrees, communities)).astype(np.int32), indices)
+    graph.let_go()
     sizes = np.bincount(communities, minlength=0)
     return layout, Surroundings(
-        communities[layout.order].astype(np.int32),
+        communities[layout.order],
         np.concatenate(([0], np.cumsum(sizes))).astype(np.int32),
         np.lexsort((layout.order, -layout.degrees)).astype(np.int32),
     )
+
+
+def _number(labels: Int32s) -> Int32s:
+    """Return labels, which are rows, numbered from 0 without gaps, in their order."""
+    is_used = np.zeros(len(labels), dtype=np.bool_)
+    is_used[labels] = True
+    return (np.cumsum(is_used, dtype=np.int32) - 1)[labels]
 
 
 @compiled
@@ -61,7 +69,7 @@ def find_communities(indptr: Array, indices: Array, rounds: Whole) -> Array:
     Among equally frequent ones it is the one with the least scrambled number, so that low ids do not flood the network.
     """
     n = len(indptr) - 1
-    labels = np.arange(n).astype(np.int32)
+    labels = np.arange(np.int32(n), dtype=np.int32)
     counts = np.zeros(n, dtype=np.int32)
     for _ in range(rounds):
         changed = False

@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from services.social_graph.suggestions.memory import let_go
+
+if TYPE_CHECKING:
+    import networkx as nx  # 12 MB, which no worker needs
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -93,7 +97,7 @@ class CsrGraph:
         ids = np.array(sorted(graph), dtype=np.int64)
         ends = np.array(list(graph.edges()), dtype=np.int64).reshape(-1, 2)
         made = cls.from_rows(ids, np.searchsorted(ids, ends[:, 0]), np.searchsorted(ids, ends[:, 1]))
-        whole = nx.get_node_attributes(graph, "friends_count")
+        whole = {node: data["friends_count"] for node, data in graph.nodes(data=True) if "friends_count" in data}
         if not whole:
             return made
         degrees = [whole.get(node, degree) for node, degree in zip(ids.tolist(), made.degrees.tolist(), strict=True)]
@@ -101,6 +105,8 @@ class CsrGraph:
 
     def to_networkx(self) -> "nx.Graph[int]":
         """Return the same graph as a plain networkx graph, its nodes with `friends_count`."""
+        import networkx as nx
+
         graph: nx.Graph[int] = nx.Graph()
         counts = zip(self.account_ids.tolist(), self.degrees.tolist(), strict=True)
         graph.add_nodes_from((account_id, {"friends_count": count}) for account_id, count in counts)
@@ -121,6 +127,10 @@ class CsrGraph:
         indptr = np.zeros(len(self) + 1, dtype=np.int64)
         np.cumsum(np.bincount(ends[kept], minlength=len(self)), out=indptr[1:])
         return CsrGraph.of(self.account_ids, indptr, self.indices[kept])
+
+    def let_go(self) -> None:
+        """Let mapped arrays out of this process's memory until they are looked at again."""
+        let_go(self.account_ids, self.indptr, self.indices, self.degrees)
 
     def rows_of(self, account_ids: Sequence[int]) -> Int64s:
         """Return the rows of members. Raises KeyError for who is not in the graph."""

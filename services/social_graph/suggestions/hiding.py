@@ -43,6 +43,7 @@ class Trial:
     """A network without some of its friendships, and members whose hidden friends should be found."""
 
     graph: CsrGraph
+    """Of the rest, the rows of the members and their friends; those of all others are empty. Degrees are those of the whole rest."""
     members: Int64s
     """Rows, those with the most hidden friends not favoured."""
     starts: Int64s
@@ -60,24 +61,111 @@ class Trial:
 
 
 def hide(graph: CsrGraph, fraction: float, members: int, wedges: int, chance: np.random.Generator) -> Trial:
-    """Hide a fraction of the friendships; choose so many of the members that lost some, and fewer where they have more wedges."""
-    ends = np.repeat(np.arange(len(graph), dtype=np.int64), np.diff(graph.indptr))
-    once = ends < graph.indices
-    left, right = ends[once], graph.indices[once].astype(np.int64)
-    chosen = chance.choice(len(left), max(1, round(len(left) * fraction)), replace=False)
-    left, right = left[chosen], right[chosen]
-    rest = graph.without(left, right)
-    owners, friends = np.concatenate((left, right)), np.concatenate((right, left))
-    candidates = chance.permutation(np.unique(owners))[:members]
-    network = network_of(as_it_is(rest), 0.0, 0.0)
-    reach = np.array([row_wedges(network, int(u)) for u in candidates])
-    candidates = np.sort(candidates[: max(1, int(np.searchsorted(np.cumsum(reach), wedges)))])
-    place = np.minimum(np.searchsorted(candidates, owners), len(candidates) - 1)
-    wanted = candidates[place] == owners
-    order = np.lexsort((friends[wanted], owners[wanted]))
-    counts = np.bincount(place[wanted], minlength=len(candidates))
-    starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    return Trial(rest, candidates.astype(np.int64), starts, friends[wanted][order].astype(np.int32))
+    """Hide a fraction of the friendships; choose so many of the members that lost some, and fewer where they have more wedges.
+
+    Of a large network, a fraction of the memory is needed that it takes itself.
+    """
+    lost = draw(graph, max(1, round(graph.edge_count * fraction)), chance)
+    candidates = chance.permutation(np.flatnonzero(lost.degrees))[:members].copy()
+    arrays = (graph.indptr, graph.indices, lost.indptr, lost.indices)
+    friends = np.empty(int(graph.degrees.max(initial=0)), dtype=np.int32)
+    reach = np.cumsum(_reach(*arrays, candidates, friends))
+    chosen = np.sort(candidates[: max(1, int(np.searchsorted(reach, wedges)))])
+    rest = CsrGraph.of(graph.account_ids, *_keep_around(*arrays, chosen, friends), graph.degrees - lost.degrees)
+    starts = np.concatenate(([0], np.cumsum(lost.degrees[chosen]))).astype(np.int64)
+    hidden = np.concatenate([lost.indices[lost.indptr[u] : lost.indptr[u + 1]] for u in chosen])
+    graph.let_go()
+    return Trial(rest, chosen, starts, hidden)
+
+
+def draw(graph: CsrGraph, count: int, chance: np.random.Generator) -> CsrGraph:
+    """Return the same members with so many of the friendships, any so many as likely as any others. Raises ValueError for too many."""
+    if not 0 <= count <= graph.edge_count:
+        raise ValueError(f"{count} of {graph.edge_count} friendships cannot be drawn.")
+    left, right = _draw(graph.indptr, graph.indices, count, chance)
+    return CsrGraph.of(graph.account_ids, *_rows_of_pairs(left, right, len(graph)))
+
+
+@compiled
+def _draw(indptr: Array, indices: Array, count: Whole, chance: np.random.Generator) -> tuple[Array, Array]:
+    """Return the ends of friendships in ascending order: each is taken as likely as is still needed (Knuth, TAOCP 2, 3.4.2, S)."""
+    left, right = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32)
+    taken, remaining = 0, len(indices) // 2
+    for u in range(len(indptr) - 1):
+        for p in range(indptr[u], indptr[u + 1]):
+            if indices[p] < u:
+                continue  # seen from the other end
+            if taken < count and chance.random() * remaining < count - taken:
+                left[taken], right[taken] = u, indices[p]
+                taken += 1
+            remaining -= 1
+    return left[:taken], right[:taken]
+
+
+@compiled
+def _rows_of_pairs(left: Array, right: Array, n: Whole) -> tuple[Array, Array]:
+    """Return the compressed rows of friendships that are in ascending order, each once, the lower end left."""
+    indptr = np.zeros(n + 2, dtype=np.int64)
+    for i in range(len(left)):
+        indptr[left[i] + 2] += 1
+        indptr[right[i] + 2] += 1
+    for u in range(n):
+        indptr[u + 2] += indptr[u + 1]
+    indices = np.empty(2 * len(left), dtype=np.int32)
+    for i in range(len(left)):  # who is below a member comes before who is above: all their own pairs are later
+        u, v = left[i], right[i]
+        indices[indptr[u + 1]], indices[indptr[v + 1]] = v, u
+        indptr[u + 1] += 1  # from where u's row begins to where it ends, which is where the next one begins
+        indptr[v + 1] += 1
+    return indptr[:-1], indices
+
+
+@compiled
+def _rest_of_row(indptr: Array, indices: Array, lost_indptr: Array, lost: Array, u: Whole, out: Array) -> Whole:
+    """Put the friends of u that are not lost into `out`, in order; return how many they are."""
+    size, q = 0, lost_indptr[u]
+    for p in range(indptr[u], indptr[u + 1]):
+        if q < lost_indptr[u + 1] and lost[q] == indices[p]:
+            q += 1
+        else:
+            out[size] = indices[p]
+            size += 1
+    return size
+
+
+@compiled
+def _reach(indptr: Array, indices: Array, lost_indptr: Array, lost: Array, members: Array, friends: Array) -> Array:
+    """Return how many rows each member's pass comes by (`row_wedges`) without what is lost; `friends` has room for a row."""
+    reach = np.empty(len(members), dtype=np.int64)
+    for i in range(len(members)):
+        size = _rest_of_row(indptr, indices, lost_indptr, lost, members[i], friends)
+        reach[i] = 1 + size
+        for j in range(size):
+            w = friends[j]
+            reach[i] += indptr[w + 1] - indptr[w] - (lost_indptr[w + 1] - lost_indptr[w])
+    return reach
+
+
+@compiled
+def _keep_around(
+    indptr: Array, indices: Array, lost_indptr: Array, lost: Array, members: Array, friends: Array
+) -> tuple[Array, Array]:
+    """Return the compressed rows of the members and their friends without what is lost; the others' rows are empty."""
+    n = len(indptr) - 1
+    is_near = np.zeros(n, dtype=np.bool_)
+    for u in members:
+        is_near[u] = True
+        for j in range(_rest_of_row(indptr, indices, lost_indptr, lost, u, friends)):
+            is_near[friends[j]] = True
+    kept = np.zeros(n + 1, dtype=np.int64)
+    for u in range(n):
+        size = indptr[u + 1] - indptr[u] - (lost_indptr[u + 1] - lost_indptr[u])
+        kept[u + 1] = kept[u] + (size if is_near[u] else 0)
+    rows = np.empty(kept[n], dtype=np.int32)
+    for u in range(n):
+        if is_near[u]:
+            _rest_of_row(indptr, indices, lost_indptr, lost, u, rows[kept[u] : kept[u + 1]])
+    return kept, rows
 
 
 def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float]) -> NDArray[np.int32]:

@@ -6,6 +6,10 @@ import numpy as np
 
 from services.social_graph.suggestions.compiling import compiled
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
+from services.social_graph.suggestions.memory import let_go
+
+STEP_ROWS = 1 << 16
+"""So many rows at a time are moved, and then, in a mapped file, let out of memory."""
 
 
 class Layout(NamedTuple):
@@ -28,22 +32,25 @@ def as_it_is(graph: CsrGraph) -> Layout:
     return Layout(order, order, graph.indptr, graph.indices, graph.degrees)
 
 
-def lay_out(graph: CsrGraph, order: Int32s) -> Layout:
-    """Return the graph with its rows in this order."""
+def lay_out(graph: CsrGraph, order: Int32s, indices: Int32s | None = None) -> Layout:
+    """Return the graph with its rows in this order; what is as large as the graph is written into `indices`, where given."""
+    moved = np.empty(len(graph.indices), dtype=np.int32) if indices is None else indices
     rows = np.empty(len(order), dtype=np.int32)
     rows[order] = np.arange(len(order), dtype=np.int32)
     indptr = np.zeros(len(order) + 1, dtype=np.int64)
     np.cumsum(np.diff(graph.indptr)[order], out=indptr[1:])
-    return Layout(order, rows, indptr, _move(graph.indptr, graph.indices, order, rows), graph.degrees[order])
+    for start in range(0, len(order), STEP_ROWS):
+        some = order[start : start + STEP_ROWS]
+        _move(graph.indptr, graph.indices, some, rows, moved[indptr[start] : indptr[start + len(some)]])
+        let_go(moved)
+    return Layout(order, rows, indptr, moved, graph.degrees[order])
 
 
 @compiled
-def _move(indptr: Int64s, indices: Int32s, order: Int32s, rows: Int32s) -> Int32s:
-    """Return all rows in the new order, and by their new numbers."""
-    moved = np.empty(len(indices), dtype=np.int32)
+def _move(indptr: Int64s, indices: Int32s, order: Int32s, rows: Int32s, moved: Int32s) -> None:
+    """Fill in these rows in the new order, and by their new numbers."""
     at = 0
     for u in order:
         for p in range(indptr[u], indptr[u + 1]):
             moved[at] = rows[indices[p]]
             at += 1
-    return moved

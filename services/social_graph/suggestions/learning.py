@@ -52,6 +52,8 @@ class Lists:
 
 def join(lists: Sequence[Lists]) -> Lists:
     """Return all members' lists in one."""
+    if len(lists) == 1:
+        return lists[0]
     return Lists(
         np.concatenate([each.features for each in lists]),
         np.concatenate([each.exists for each in lists]),
@@ -61,21 +63,26 @@ def join(lists: Sequence[Lists]) -> Lists:
     )
 
 
-def fit(lists: Lists, strength: float = STRENGTH) -> Reranking:
-    """Return the weights that tell the hidden friends best: Newton's method on a convex loss, which takes a handful of steps."""
-    lists = lists.of(np.flatnonzero(lists.is_friend.any(axis=1)))
+def fit(lists: Lists, members: NDArray[np.int64] | None = None, strength: float = STRENGTH) -> Reranking:
+    """Return the weights that tell the hidden friends of these members best, or of all.
+
+    By Newton's method on a convex loss, which takes a handful of steps.
+    """
+    telling = np.asarray(lists.is_friend.any(axis=1))
+    members = np.flatnonzero(telling) if members is None else members[telling[members]]
     count = lists.features.shape[2]
-    centre = float(lists.log_friends.mean()) if len(lists.log_friends) else 0.0
+    centre = float(lists.log_friends[members].mean()) if len(members) else 0.0
     z = lists.log_friends - centre
-    scale = _spread(lists.features, lists.exists, z)
+    scale = _spread(lists.features, lists.exists, members, z)
     weights = np.zeros(2 * count)
-    loss, slope, curve = _evaluate(lists.features, lists.exists, lists.is_friend, z, scale, weights, strength)
+    data = (lists.features, lists.exists, lists.is_friend, members, z, scale)  # not a copy for the members: it is large
+    loss, slope, curve = _evaluate(*data, weights, strength)
     for _ in range(MAX_STEPS):
         step = np.linalg.solve(curve, slope)
         if step @ slope < TOLERANCE:
             break
         for _ in range(MAX_HALVINGS):
-            after = _evaluate(lists.features, lists.exists, lists.is_friend, z, scale, weights - step, strength)
+            after = _evaluate(*data, weights - step, strength)
             if after[0] <= loss:
                 break
             step /= 2
@@ -88,11 +95,11 @@ def fit(lists: Lists, strength: float = STRENGTH) -> Reranking:
 
 
 @compiled
-def _spread(features: Array, exists: Array, z: Array) -> Array:
+def _spread(features: Array, exists: Array, members: Array, z: Array) -> Array:
     """Return how far features, and features times z, spread within members: the root mean square, 1 for what does not vary."""
     count = features.shape[2]
     squares, total = np.zeros(2 * count), 0
-    for m in range(len(features)):
+    for m in members:
         size = exists[m].sum()
         total += size
         for f in range(count):
@@ -106,13 +113,20 @@ def _spread(features: Array, exists: Array, z: Array) -> Array:
 
 @compiled
 def _evaluate(
-    features: Array, exists: Array, is_friend: Array, z: Array, scale: Array, weights: Array, strength: float
+    features: Array,
+    exists: Array,
+    is_friend: Array,
+    members: Array,
+    z: Array,
+    scale: Array,
+    weights: Array,
+    strength: float,
 ) -> tuple[float, Array, Array]:
     """Return the loss, its gradient and its Hessian; candidates that exist come first in each list."""
     count = features.shape[2]
     loss, slope, curve = 0.5 * strength * (weights**2).sum(), strength * weights, strength * np.eye(2 * count)
     inputs, odds = np.empty((features.shape[1], 2 * count)), np.empty(features.shape[1])
-    for m in range(len(features)):
+    for m in members:
         size = exists[m].sum()
         highest = -np.inf
         for c in range(size):

@@ -4,14 +4,16 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from services.social_graph.suggestions.filling import MAX_STEPS, ROUNDS, SCRAMBLE
 from services.social_graph.suggestions.kernel import ONE
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO, Model, Source, Suggestion
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Node = Any  # what can be hashed and sorted
 Ranked = tuple[float, int, int]
@@ -30,7 +32,7 @@ class Plain:
             sorted(self.place_of[friend] for friend in graph[node] if friend != node) for node in self.nodes
         ]
         self._sets = [set(friends) for friends in self._friends]
-        whole = nx.get_node_attributes(graph, "friends_count")
+        whole = {node: data["friends_count"] for node, data in graph.nodes(data=True) if "friends_count" in data}
         self._degrees = [
             int(whole.get(node, len(friends))) for node, friends in zip(self.nodes, self._friends, strict=True)
         ]

@@ -82,9 +82,12 @@ class Rows(NamedTuple):
     """[r, k] `Source`."""
 
 
-def prepare(graph: CsrGraph, model: Model) -> Prepared:
-    """Compute what all blocks share. It takes a few seconds for a million members."""
-    layout, surroundings = surround(graph)
+def prepare(graph: CsrGraph, model: Model, indices: Int32s | None = None) -> Prepared:
+    """Compute what all blocks share. It takes a few seconds for a million members.
+
+    Into `indices`, where given, goes what is as large as the graph: 4 bytes for each of its `indices`, in a mapped file for instance.
+    """
+    layout, surroundings = surround(graph, indices)
     return Prepared(graph, model, layout._asdict() | surroundings._asdict())
 
 
@@ -94,19 +97,22 @@ def cut_blocks(prepared: Prepared, wedges: int = 100_000_000) -> list[tuple[int,
         raise ValueError("A block has at least one wedge.")
     if len(prepared.graph) == 0:
         return []
-    reached = np.cumsum(_count_wedges(network_of(prepared.layout, 0.0, 0.0)))
-    parts = (reached - 1) // wedges
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(parts)) + 1, [len(reached)]))
-    return [(start, stop) for start, stop in pairwise(starts.tolist())]
+    starts = _cut(network_of(prepared.layout, 0.0, 0.0), wedges)
+    return [(start, stop) for start, stop in pairwise([*starts, len(prepared.graph)])]
 
 
 @compiled
-def _count_wedges(network: Network) -> Array:
-    """Return how long each row takes."""
-    counts = np.empty(len(network.degrees), dtype=np.int64)
-    for u in range(len(counts)):
-        counts[u] = row_wedges(network, u)
-    return counts
+def _cut(network: Network, wedges: Whole) -> list[int]:
+    """Return where blocks start: each goes on until so many wedges, or a multiple of them, have been passed."""
+    starts = [0]
+    reached = row_wedges(network, 0)
+    part = (reached - 1) // wedges
+    for u in range(1, len(network.degrees)):
+        reached += row_wedges(network, u)
+        if (reached - 1) // wedges > part:
+            part = (reached - 1) // wedges
+            starts.append(u)
+    return starts
 
 
 class Weights(NamedTuple):

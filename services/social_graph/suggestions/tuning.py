@@ -136,7 +136,7 @@ def choose_reranking(lists: Lists, kernel: _Judged, seed: int) -> _Judged:
     quality = np.empty(len(folds))
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        quality[inside] = judge_lists(lists.of(inside), fit(lists.of(outside)))
+        quality[inside] = judge_lists(lists.of(inside), fit(lists, outside))
     gain, error = compare(quality, kernel.quality)
     if gain <= LIKELY * error:
         return kernel

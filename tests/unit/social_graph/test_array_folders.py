@@ -12,11 +12,16 @@ from services.social_graph.array_folders import (
     FolderDamaged,
     is_abandoned_draft,
     load_arrays,
-    save_arrays,
+    save_into,
     writing,
 )
 
 ARRAYS: dict[str, Array] = {"ids": np.arange(1000), "none": np.zeros(0, dtype=np.int32)}
+
+
+def save_arrays(folder: Path, arrays: dict[str, Array]) -> None:
+    with writing(folder) as draft:
+        save_into(draft, arrays)
 
 
 def test_what_is_saved_is_mapped_again_and_nobody_else_can_read_it(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Where compiled code is kept."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,25 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path, monkeypatc
     in_the_way.write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(in_the_way))
     assert find_folder(tmp_path) is None
+
+
+WITHOUT_BLAS = """
+import sys
+from numba import njit
+from services.social_graph.suggestions import free_at_once, give_back, leave_out_blas
+assert "networkx" not in sys.modules
+leave_out_blas()
+free_at_once()
+assert njit(lambda numbers: numbers.sum())((1.0 + __import__("numpy").arange(3))) == 6
+assert "scipy.linalg" not in sys.modules
+give_back()
+assert njit(lambda a, b: a * b)(6, 7) == 42
+import scipy.linalg
+leave_out_blas()
+assert "scipy.linalg" in sys.modules
+"""
+
+
+def test_a_process_that_leaves_blas_out_compiles_and_scipy_can_be_imported_later() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_BLAS], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

@@ -1,5 +1,8 @@
 """Choosing a model on a network's own hidden friendships."""
 
+from collections import Counter
+from dataclasses import replace
+
 import msgspec
 import networkx as nx
 import numpy as np
@@ -16,7 +19,7 @@ from services.social_graph.suggestions import (
     suggest_members,
     tune,
 )
-from services.social_graph.suggestions.hiding import UNRANKED, Trial, describe_trial, hide, rank
+from services.social_graph.suggestions.hiding import UNRANKED, Trial, describe_trial, draw, hide, rank
 from services.social_graph.suggestions.learning import Lists, fit, rate_lists
 
 NETWORK = CsrGraph.from_networkx(nx.powerlaw_cluster_graph(600, 6, 0.5, seed=2))
@@ -85,11 +88,17 @@ def test_small_and_sparse_networks_find_no_less_than_by_resource_allocation(netw
     """What is hidden here is hidden from the tuning too, which hides other friendships of the rest."""
     graph = CsrGraph.from_networkx(network)
     found = np.zeros(2)
-    for seed in range(4):
-        trial = hide(graph, 0.1, 10**6, 10**9, np.random.default_rng(100 + seed))
+    for seed in range(12):
+        trial = whole(graph, hide(graph, 0.1, 10**6, 10**9, np.random.default_rng(100 + seed)))
         models = (tune(trial.graph, seed=seed).model, Model.default())
         found += [recall(trial, model) for model in models]
     assert found[0] >= 0.98 * found[1]
+
+
+def whole(graph: CsrGraph, trial: Trial) -> Trial:
+    """A trial of everybody who lost a friend, with all rows of the rest."""
+    owners = np.repeat(trial.members, np.diff(trial.starts))
+    return replace(trial, graph=graph.without(owners, trial.hidden.astype(np.int64)))
 
 
 def recall(trial: Trial, model: Model) -> float:
@@ -100,7 +109,7 @@ def recall(trial: Trial, model: Model) -> float:
 
 
 def test_ranks_are_the_places_in_the_lists_of_plain_networkx() -> None:
-    trial = hide(NETWORK, 0.1, 50, 10**9, np.random.default_rng(1))
+    trial = whole(NETWORK, hide(NETWORK, 0.1, 10**6, 10**9, np.random.default_rng(1)))
     ranks = rank(trial, (0.5,), (0.2,))[0, 0]
     lists = suggest(trial.graph.to_networkx(), model=Model(0.5, 0.2), k=100)
     found = 0
@@ -120,11 +129,82 @@ def test_ranks_are_the_places_in_the_lists_of_plain_networkx() -> None:
 
 def test_what_is_hidden_is_gone_from_both_sides() -> None:
     trial = hide(NETWORK, 0.2, 10**6, 10**9, np.random.default_rng(2))
-    assert trial.graph.edge_count == NETWORK.edge_count - len(trial.hidden) // 2
     assert len(trial.hidden) == 2 * round(0.2 * NETWORK.edge_count)
+    assert int(trial.graph.degrees.sum()) == 2 * NETWORK.edge_count - len(trial.hidden)
     network = trial.graph.to_networkx()
     owners = np.repeat(trial.members, np.diff(trial.starts))
     assert not any(network.has_edge(u, v) for u, v in zip(owners.tolist(), trial.hidden.tolist(), strict=True))
+
+
+def test_a_trial_is_the_rest_of_the_network_as_far_as_its_members_see() -> None:
+    """What is hidden is the same with more members chosen, as these are drawn later."""
+    everybody = whole(NETWORK, hide(NETWORK, 0.1, 10**6, 10**9, np.random.default_rng(7)))
+    some = hide(NETWORK, 0.1, 3, 10**9, np.random.default_rng(7))
+    rest, cut = everybody.graph, some.graph
+    assert len(some.members) == 3
+    assert cut.degrees.tolist() == rest.degrees.tolist() == np.diff(rest.indptr).tolist()
+    seen = set(some.members.tolist())
+    for u in some.members.tolist():
+        seen |= set(rest.indices[rest.indptr[u] : rest.indptr[u + 1]].tolist())
+    assert 3 < len(seen) < len(NETWORK)
+    for u in range(len(NETWORK)):
+        row = cut.indices[cut.indptr[u] : cut.indptr[u + 1]].tolist()
+        assert row == (rest.indices[rest.indptr[u] : rest.indptr[u + 1]].tolist() if u in seen else [])
+    ranks = rank(some, (0.5, 1.0), (-0.1, 0.3))
+    assert np.array_equal(ranks, rank(replace(some, graph=rest), (0.5, 1.0), (-0.1, 0.3)))
+    assert (ranks < UNRANKED).any()
+    rows, features = describe_trial(some, 0.5, 0.1)
+    rest_rows, rest_features = describe_trial(replace(some, graph=rest), 0.5, 0.1)
+    assert np.array_equal(rows, rest_rows)
+    assert np.array_equal(features, rest_features)
+
+
+def test_no_more_members_are_chosen_than_have_so_many_wedges() -> None:
+    everybody = whole(NETWORK, hide(NETWORK, 0.1, 10**6, 10**9, np.random.default_rng(7)))
+    rest = everybody.graph.to_networkx()
+    budget = 20_000
+    some = hide(NETWORK, 0.1, 10**6, budget, np.random.default_rng(7))
+    reach = [
+        1 + sum(1 + rest.degree[friend] for friend in rest[account_id])
+        for account_id in rest.nodes
+        if account_id in set(some.graph.account_ids[some.members].tolist())
+    ]
+    assert 0.8 * budget < sum(reach) < budget
+
+
+def test_exactly_so_many_friendships_are_drawn_each_as_likely_as_any_other() -> None:
+    graph = CsrGraph.from_networkx(nx.barabasi_albert_graph(12, 2, seed=1))  # 20 friendships, hubs and members with few
+    chance, drawn, draws = np.random.default_rng(1), 6, 20_000
+    times: Counter[tuple[int, int]] = Counter()
+    together: Counter[bool] = Counter()
+    edges = sorted(graph.to_networkx().edges)
+    for _ in range(draws):
+        some = sorted(draw(graph, drawn, chance).to_networkx().edges)
+        assert len(some) == drawn
+        times.update(some)
+        together[edges[0] in some and edges[1] in some] += 1
+    assert sorted(times) == edges, "all friendships, and nothing else"
+    share = drawn / len(edges)
+    counts = np.array(list(times.values()))
+    assert np.abs(counts - draws * share).max() < 4.5 * np.sqrt(draws * share * (1 - share))
+    both = share * (drawn - 1) / (len(edges) - 1)
+    assert abs(together[True] - draws * both) < 4.5 * np.sqrt(draws * both * (1 - both))
+
+
+def test_what_is_drawn_is_a_graph_of_its_own_and_all_or_none_can_be() -> None:
+    chance = np.random.default_rng(4)
+    drawn = draw(NETWORK, 500, chance)
+    left = np.repeat(np.arange(len(drawn)), np.diff(drawn.indptr))
+    again = CsrGraph.from_rows(drawn.account_ids, left, drawn.indices)
+    assert (drawn.indptr.tolist(), drawn.indices.tolist()) == (again.indptr.tolist(), again.indices.tolist())
+    everything = draw(NETWORK, NETWORK.edge_count, chance)
+    assert (everything.indptr.tolist(), everything.indices.tolist()) == (
+        NETWORK.indptr.tolist(),
+        NETWORK.indices.tolist(),
+    )
+    assert draw(NETWORK, 0, chance).edge_count == 0
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        draw(NETWORK, NETWORK.edge_count + 1, chance)
 
 
 def test_weights_are_where_the_loss_is_least() -> None:
@@ -144,12 +224,12 @@ def test_weights_are_where_the_loss_is_least() -> None:
         shares = is_friend / np.maximum(1, is_friend.sum(1, keepdims=True))
         return float((shares * np.where(is_friend, logs, 0)).sum())
 
-    best = fit(lists, 1e-6)
+    best = fit(lists, strength=1e-6)
     zero = Reranking((0.0,) * len(FEATURES), (0.0,) * len(FEATURES), best.centre)
     assert likelihood(best) > likelihood(zero)
     for f in range(len(FEATURES)):
         for change in (0.02, -0.02):
             moved = tuple(weight + change * (i == f) for i, weight in enumerate(best.plain))
             assert likelihood(Reranking(moved, best.by_friends, best.centre)) <= likelihood(best) + 1e-6
-    heavy = fit(lists, 1e9)
+    heavy = fit(lists, strength=1e9)
     assert max(map(abs, heavy.plain)) < 1e-3
