@@ -14,8 +14,8 @@ from services.social_graph.suggestions import CsrGraph, Model, Prepared, cut_blo
 
 FIELDS = ("account_ids", "indptr", "indices", "degrees")
 TIMEOUT_SECONDS = 600
-SLICE_WEDGES = 4_000_000
-"""About 4,000 members: as many as a worker of a network computes before it writes them."""
+SLICE_WEDGES = 2_000_000
+"""About 2,000 members: as many as a worker of a network computes before it writes them."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def work(folder: Path, model: Model, part: int, parts: int, connection: Connecti
     connection.send(Worked(members, seconds, cpu_seconds, peak_mb(), own))
 
 
-def peak_mb() -> float:
-    """Return the most memory that this process has had, in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def peak_mb(pid: int | str = "self") -> float:
+    """Return the most memory that a process has had, in MB. Raises OSError where it is gone."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
     return 0.0

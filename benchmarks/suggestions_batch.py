@@ -20,6 +20,7 @@ from benchmarks.figures import percentile
 from benchmarks.network import Bench, bench_network
 from benchmarks.report import console, machine_facts, write_json
 from benchmarks.suggestion_networks import make_network
+from benchmarks.suggestion_workers import peak_mb
 from benchmarks.usage import Usage, phase
 from services.social_graph.suggestions import CsrGraph
 
@@ -38,9 +39,11 @@ class Memory:
     """The most that one process of the workers has had in memory, in MiB."""
 
     resident: float = 0.0
-    """With what it shares with others, such as the snapshot that all of them map."""
+    """With all that it shares with others, such as the snapshot that all of them map (RSS, the kernel's own peak)."""
+    proportional: float = 0.0
+    """With its part of that (PSS), as often as was looked."""
     own: float = 0.0
-    """Without."""
+    """Without (USS), as often as was looked."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +154,13 @@ def _follow(bench: Bench) -> dict[str, float]:
 def watching_memory(bench: Bench) -> Iterator[Memory]:
     """Watch what the workers of suggestions have in memory until the block ends."""
     most, stop = Memory(), threading.Event()
+    for process in _workers(bench):
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # its peak until now is forgotten; see proc(5)
 
     def watch() -> None:
         while not stop.wait(LOOK_SECONDS * 3):
-            for worker in bench.trial.find_processes(lambda process: process.cmdline()[-1:] == ["suggestions"]):
-                for process in [worker, *worker.children()]:
-                    _look(process, most)
+            for process in _workers(bench):
+                _look(process, most)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -167,12 +171,18 @@ def watching_memory(bench: Bench) -> Iterator[Memory]:
         watcher.join()
 
 
+def _workers(bench: Bench) -> list[psutil.Process]:
+    parents = bench.trial.find_processes(lambda process: process.cmdline()[-1:] == ["suggestions"])
+    return [process for parent in parents for process in (parent, *parent.children())]
+
+
 def _look(process: psutil.Process, most: Memory) -> None:
     try:
-        used = process.memory_full_info()
-    except psutil.Error:
+        used, peak = process.memory_full_info(), peak_mb(process.pid)
+    except (psutil.Error, OSError):
         return
-    most.resident = max(most.resident, used.rss / MIB)
+    most.resident = max(most.resident, peak * 1e6 / MIB)
+    most.proportional = max(most.proportional, used.pss / MIB)
     most.own = max(most.own, used.uss / MIB)
 
 
@@ -267,6 +277,7 @@ def show(runs: list[Run], baseline: float, changes: list[float]) -> None:
         "PostgreSQL alone (reading and writing the same), s": [f"{baseline:.1f}"] * len(runs),
         "ratio": [f"{run.total_seconds / baseline:.2f}" for run in runs],
         "a worker process, most resident, MiB": [f"{run.memory.resident:.0f}" for run in runs],
+        "with its part of what is shared, MiB": [f"{run.memory.proportional:.0f}" for run in runs],
         "of that not shared, MiB": [f"{run.memory.own:.0f}" for run in runs],
     }
     for name, values in rows.items():
