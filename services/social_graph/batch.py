@@ -108,7 +108,7 @@ class Batch:
             most = np.argsort(-graph.degrees, kind="stable")[:MAX_POPULAR]
             popular_ids = graph.account_ids[most].tolist()
             blocks = [Block(place, start, stop) for place, (start, stop) in enumerate(ranges)]
-            self._snapshots.let_go()
+            self._snapshots.forget()  # what is computed later is from files that are whole then
             async with transaction(self._pool) as conn:
                 if await store.begin_computing(
                     conn,

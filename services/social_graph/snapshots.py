@@ -51,6 +51,10 @@ class Snapshots:
         if self._prepared:
             let_go(*self._prepared[1].arrays.values())
 
+    def forget(self) -> None:
+        """Map what is asked for next anew, and look first whether it is whole."""
+        self._graph = self._prepared = None
+
     def remove_all_but(self, generation: int, number: int) -> None:
         """Remove all snapshots but one, and what processes that are gone have left. Who has them mapped can go on reading them."""
         kept = (self.graph_folder(generation, number), self.prepared_folder(generation, number))

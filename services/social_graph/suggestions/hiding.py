@@ -31,7 +31,7 @@ from services.social_graph.suggestions.kernel import (
     select_best,
     table_bits,
 )
-from services.social_graph.suggestions.layout import Layout, as_it_is
+from services.social_graph.suggestions.layout import STEP_ROWS, Layout, as_it_is
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO
 
 UNRANKED = 100
@@ -71,7 +71,9 @@ def hide(graph: CsrGraph, fraction: float, members: int, wedges: int, chance: np
     friends = np.empty(int(graph.degrees.max(initial=0)), dtype=np.int32)
     reach = np.cumsum(_reach(*arrays, candidates, friends))
     chosen = np.sort(candidates[: max(1, int(np.searchsorted(reach, wedges)))])
-    rest = CsrGraph.of(graph.account_ids, *_keep_around(*arrays, chosen, friends), graph.degrees - lost.degrees)
+    is_near = _mark_near(*arrays, chosen, friends)
+    graph.let_go()
+    rest = CsrGraph.of(graph.account_ids, *_keep(graph, lost, is_near), graph.degrees - lost.degrees)
     starts = np.concatenate(([0], np.cumsum(lost.degrees[chosen]))).astype(np.int64)
     hidden = np.concatenate([lost.indices[lost.indptr[u] : lost.indptr[u + 1]] for u in chosen])
     graph.let_go()
@@ -83,6 +85,7 @@ def draw(graph: CsrGraph, count: int, chance: np.random.Generator) -> CsrGraph:
     if not 0 <= count <= graph.edge_count:
         raise ValueError(f"{count} of {graph.edge_count} friendships cannot be drawn.")
     left, right = _draw(graph.indptr, graph.indices, count, chance)
+    graph.let_go()
     return CsrGraph.of(graph.account_ids, *_rows_of_pairs(left, right, len(graph)))
 
 
@@ -147,25 +150,50 @@ def _reach(indptr: Array, indices: Array, lost_indptr: Array, lost: Array, membe
 
 
 @compiled
-def _keep_around(
-    indptr: Array, indices: Array, lost_indptr: Array, lost: Array, members: Array, friends: Array
-) -> tuple[Array, Array]:
-    """Return the compressed rows of the members and their friends without what is lost; the others' rows are empty."""
-    n = len(indptr) - 1
-    is_near = np.zeros(n, dtype=np.bool_)
+def _mark_near(indptr: Array, indices: Array, lost_indptr: Array, lost: Array, members: Array, friends: Array) -> Array:
+    """Return, for each row, whether it is a member's or, without what is lost, a member's friend's."""
+    is_near = np.zeros(len(indptr) - 1, dtype=np.bool_)
     for u in members:
         is_near[u] = True
         for j in range(_rest_of_row(indptr, indices, lost_indptr, lost, u, friends)):
             is_near[friends[j]] = True
-    kept = np.zeros(n + 1, dtype=np.int64)
-    for u in range(n):
+    return is_near
+
+
+def _keep(graph: CsrGraph, lost: CsrGraph, is_near: NDArray[np.bool_]) -> tuple[Int64s, Int32s]:
+    """Return the compressed rows that are near, without what is lost; the others are empty."""
+    starts = _count_kept(graph.indptr, lost.indptr, is_near)
+    kept = np.empty(starts[-1], dtype=np.int32)
+    for start in range(0, len(is_near), STEP_ROWS):
+        some = np.flatnonzero(is_near[start : start + STEP_ROWS]) + start
+        _copy_kept(graph.indptr, graph.indices, lost.indptr, lost.indices, some, starts, kept)
+        graph.let_go()
+    return starts, kept
+
+
+@compiled
+def _count_kept(indptr: Array, lost_indptr: Array, is_near: Array) -> Array:
+    """Return where the rows that are near begin, one after the other, without what is lost."""
+    starts = np.zeros(len(indptr), dtype=np.int64)
+    for u in range(len(is_near)):
         size = indptr[u + 1] - indptr[u] - (lost_indptr[u + 1] - lost_indptr[u])
-        kept[u + 1] = kept[u] + (size if is_near[u] else 0)
-    rows = np.empty(kept[n], dtype=np.int32)
-    for u in range(n):
-        if is_near[u]:
-            _rest_of_row(indptr, indices, lost_indptr, lost, u, rows[kept[u] : kept[u + 1]])
-    return kept, rows
+        starts[u + 1] = starts[u] + (size if is_near[u] else 0)
+    return starts
+
+
+@compiled
+def _copy_kept(
+    indptr: Array,
+    indices: Array,
+    lost_indptr: Array,
+    lost: Array,
+    rows: Array,
+    starts: Array,
+    kept: Array,
+) -> None:
+    """Copy these rows without what is lost."""
+    for u in rows:
+        _rest_of_row(indptr, indices, lost_indptr, lost, u, kept[starts[u] : starts[u + 1]])
 
 
 def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float]) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
 from services.social_graph.suggestions.memory import let_go
 
 STEP_ROWS = 1 << 16
-"""So many rows at a time are moved, and then, in a mapped file, let out of memory."""
+"""So many rows of a graph at a time are moved or copied, and then, in a mapped file, let out of memory."""
 
 
 class Layout(NamedTuple):

@@ -14,6 +14,7 @@ from services.social_graph.suggestions import (
     Model,
     Reranking,
     Tuning,
+    hiding,
     prepare,
     suggest,
     suggest_members,
@@ -136,8 +137,9 @@ def test_what_is_hidden_is_gone_from_both_sides() -> None:
     assert not any(network.has_edge(u, v) for u, v in zip(owners.tolist(), trial.hidden.tolist(), strict=True))
 
 
-def test_a_trial_is_the_rest_of_the_network_as_far_as_its_members_see() -> None:
+def test_a_trial_is_the_rest_of_the_network_as_far_as_its_members_see(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is hidden is the same with more members chosen, as these are drawn later."""
+    monkeypatch.setattr(hiding, "STEP_ROWS", 7)
     everybody = whole(NETWORK, hide(NETWORK, 0.1, 10**6, 10**9, np.random.default_rng(7)))
     some = hide(NETWORK, 0.1, 3, 10**9, np.random.default_rng(7))
     rest, cut = everybody.graph, some.graph
