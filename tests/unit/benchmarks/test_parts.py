@@ -62,7 +62,7 @@ def test_what_was_used_between_two_looks() -> None:
 
 
 def test_bursts_are_bounded() -> None:
-    assert [posts_for(friends) for friends in (1, 24, 130, 1000)] == [3000, 3000, 2307, 300]
+    assert [posts_for(friends) for friends in (1, 24, 130, 1000)] == [16_000, 16_000, 15_384, 2000]
 
 
 @pytest.mark.parametrize(
