@@ -142,6 +142,9 @@ def _shape(field: _Field, value: object) -> object:
         value = value[-1]
     if value == "" and not field.is_text:
         return None
+    if isinstance(value, str) and value.lower() == "null" and not field.is_text:
+        # The word, from a form; msgspec would take it for None, and what was asked for would silently not be done.
+        raise InvalidField(field.name, f"{field.name} cannot be the word null; leave it out.")
     if field.is_flag and isinstance(value, str):
         return FLAGS.get(value.lower(), value)
     if value is not None and field.is_list and not field.is_text and not isinstance(value, list):

@@ -133,3 +133,16 @@ def test_ids_and_handles_in_paths() -> None:
     for text in ("", "a" * 31, "a b", "é", "a\0"):
         with pytest.raises(NotFound):
             parse_handle(text)
+
+
+class _Optional(msgspec.Struct):
+    flag: bool | None = None
+    inner: dict[str, int] | None = None
+    text: str | None = None
+
+
+@pytest.mark.parametrize("values", [{"flag": "null"}, {"flag": "Null"}, {"inner": "null"}])
+def test_the_word_null_is_no_value_but_of_a_text(values: dict[str, object]) -> None:
+    with pytest.raises(InvalidField, match="the word null"):
+        Reader(_Optional).read(values)
+    assert Reader(_Optional).read({"text": "null", "flag": None}) == _Optional(text="null")
