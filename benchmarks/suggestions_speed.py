@@ -191,7 +191,7 @@ def measure_events(friends: int = 100) -> dict[str, float]:
         v = int(near[np.abs(graph.degrees[near] - friends).argmin()])
         ego = _around(graph, [int(u), v])
         ends = [int(graph.account_ids[u]), int(graph.account_ids[v])]
-        milliseconds.append([1000 * t for t in _timed(lambda ego=ego, ends=ends: suggest_around(ego, ends, model))])  # type: ignore[misc]
+        milliseconds.append([1000 * t for t in _timed(lambda ego=ego, ends=ends: suggest_around(ego, ends, model))])  # type: ignore[misc]  # a lambda with defaults
     clock, used = (sorted(times) for times in zip(*milliseconds[EVENTS // 10 :], strict=True))
     return {
         f"p{share}{name}_ms": percentile(times, share / 100)

@@ -24,7 +24,7 @@ MAX_ROWS = 4096
 
 @_dispatchable
 def suggest(
-    G: Any,  # noqa: N803  networkx dispatches on arguments of this name
+    G: Any,  # noqa: N803 - networkx dispatches on arguments of this name
     members: Iterable[Hashable] | None = None,
     *,
     model: Model | None = None,

@@ -47,11 +47,11 @@ async def test_a_draft_is_kept_changed_and_deleted(blog: Blog) -> None:
     draft = await create(blog, title=" 題 ", text="")
     assert (draft.title, draft.text, int(draft.visibility), draft.version) == ("題", "", Visibility.FRIENDS, 1)
     assert await get(blog, draft.id) == draft
-    change = pb.UpdateDraftRequest(account_id=AUTHOR, draft_id=draft.id, text="文", visibility=4)  # type: ignore[arg-type]
+    change = pb.UpdateDraftRequest(account_id=AUTHOR, draft_id=draft.id, text="文", visibility=4)  # type: ignore[arg-type]  # a number of the enum
     changed = (await blog.ask(blog.drafts.UpdateDraft, change)).draft
     assert (changed.title, changed.text, int(changed.visibility), changed.version) == ("題", "文", Visibility.SELF, 2)
     assert changed.updated_at_ms > draft.updated_at_ms
-    emptied = pb.UpdateDraftRequest(account_id=AUTHOR, draft_id=draft.id, title="", visibility=1)  # type: ignore[arg-type]
+    emptied = pb.UpdateDraftRequest(account_id=AUTHOR, draft_id=draft.id, title="", visibility=1)  # type: ignore[arg-type]  # a number of the enum
     assert (await blog.ask(blog.drafts.UpdateDraft, emptied)).draft.title == ""
     deleted = await blog.ask(blog.drafts.DeleteDraft, pb.DeleteDraftRequest(account_id=AUTHOR, draft_id=draft.id))
     assert deleted.draft.text == "文"

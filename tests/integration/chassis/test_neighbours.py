@@ -23,7 +23,7 @@ class Neighbour:
         self.server = Server(self.address, KEY, [probe_service(ask)])
         self.channel = open_channel(self.address, NAME, retryable=["Ask"])
         self.ask = self.channel.unary_unary(f"/{NAME}/Ask", Window.SerializeToString, Window.FromString)
-        self.exchange = self.channel._exchange  # type: ignore[attr-defined]  # what the wire has seen is nobody's else
+        self.exchange = self.channel._exchange  # type: ignore[attr-defined]  # our class behind the stub's type  # what the wire has seen is nobody's else
 
     @property
     def has_used_the_wire(self) -> bool:
@@ -62,7 +62,7 @@ async def test_whoever_does_not_share_takes_the_wire() -> None:
         stranger = open_channel(here.address, NAME)
         ask = stranger.unary_unary(f"/{NAME}/Ask", Window.SerializeToString, Window.FromString)
         assert await call(ask, Window(limit=7), signer(), timeout_seconds=5) == Window(limit=7)
-        assert stranger._exchange._stream is not None  # type: ignore[attr-defined]
+        assert stranger._exchange._stream is not None  # type: ignore[attr-defined]  # our class behind the stub's type
         await stranger.close()
 
 

@@ -48,7 +48,7 @@ def test_keeps_a_confirmed_message_when_killed_and_leaves_nothing_behind(
 ) -> None:
     arguments = {"password": secrets.token_hex(8), "cookie": secrets.token_hex(8), "software": rabbitmq_software}
     log = tmp_path / "log"
-    node = prepare(tmp_path / "node", ports=choose_node_ports(), **arguments)  # type: ignore[arg-type]
+    node = prepare(tmp_path / "node", ports=choose_node_ports(), **arguments)  # type: ignore[arg-type]  # differ in type
     with serving(node, log) as child:
         with connect(node.url) as connection:
             channel = connection.channel()
@@ -63,7 +63,7 @@ def test_keeps_a_confirmed_message_when_killed_and_leaves_nothing_behind(
         child.process.wait(timeout=10)
 
     # Other ports the second time: the data is found by the node's name.
-    again = prepare(tmp_path / "node", ports=choose_node_ports(), **arguments)  # type: ignore[arg-type]
+    again = prepare(tmp_path / "node", ports=choose_node_ports(), **arguments)  # type: ignore[arg-type]  # differ in type
     with serving(again, log), connect(again.url) as connection:
         channel = connection.channel()
         message = channel.basic_get("work")

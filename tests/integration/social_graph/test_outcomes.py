@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from kodama.social_graph.v1 import suggestion_service_pb2 as pb
+from prometheus_client import Gauge
 
 from chassis import caller
 from chassis.database import Pool
@@ -127,6 +128,6 @@ async def test_the_gauges_say_what_is_the_case(
     assert gauge(watching.last_failed) == 1
 
 
-def gauge(one: object) -> float:
-    [family] = one.collect()  # type: ignore[attr-defined]
+def gauge(one: Gauge) -> float:
+    [family] = one.collect()
     return float(family.samples[0].value)

@@ -228,7 +228,7 @@ async def test_batches_are_bounded(graph: Graph) -> None:
 async def test_who_may_call_what(graph: Graph) -> None:
     async def calls(role: str, method: object, request: object) -> bool:
         try:
-            await call(method, request, graph.signer(role), timeout_seconds=SECONDS)  # type: ignore[arg-type]
+            await call(method, request, graph.signer(role), timeout_seconds=SECONDS)  # type: ignore[arg-type]  # RPCs of several types
         except KodamaError as error:
             return "PERMISSION_DENIED" not in error.message
         return True

@@ -1,76 +1,128 @@
-"""What is posted at the same moment is one call, in which nobody's mistake is anybody else's."""
+"""Statuses that are posted at the same time are one statement, and each is posted as if it were alone."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
-from google.rpc import status_pb2 as rpc_status_pb2
-from kodama.status.v1 import status_pb2
-from kodama.status.v1 import status_service_pb2 as pb
+import psycopg
+import pytest
+from psycopg.rows import dict_row
 
-from chassis.caller import GATEWAY, Signer
-from chassis.errors import IdempotencyKeyReused, InvalidField, KodamaError, NotFound, from_rpc_status
-from services.gateway.status_calls import StatusCalls
-from tests.integration.status.conftest import Wall
+from chassis.database import Pool, connection, make_pool
+from chassis.ledger import MAX_SHARING, payloads_of
+from chassis.settings import Settings
+from services.status import posting_store, store
+from services.status.domain import NewStatus, Status, Visibility
 
-NOBODYS = 1 << 60
-
-
-def error_of(result: pb.CreateStatusResult) -> KodamaError:
-    found = from_rpc_status(rpc_status_pb2.Status.FromString(result.error))
-    assert found is not None
-    return found
+AUTHOR, OTHER = 5, 6
+TABLES = ("statuses", "claims", "ledger")
 
 
-async def test_each_has_an_outcome_of_its_own_in_the_order_of_the_requests(wall: Wall) -> None:
-    ann, bob = await wall.friends(2)
-    first = await wall.post(ann, "old", key="taken")
-    requests = [
-        pb.CreateStatusRequest(account_id=ann, text="one"),
-        pb.CreateStatusRequest(account_id=bob, text="b" * 151),
-        pb.CreateStatusRequest(account_id=ann, text="an answer to nothing", in_reply_to_id=NOBODYS),
-        pb.CreateStatusRequest(account_id=ann, text="old", request_id="taken"),
-        pb.CreateStatusRequest(account_id=ann, text="other", request_id="taken"),
-        pb.CreateStatusRequest(account_id=bob, text="twice", request_id="k"),
-        pb.CreateStatusRequest(account_id=bob, text="twice", request_id="k"),
-        pb.CreateStatusRequest(account_id=bob, text="an answer", in_reply_to_id=first.id),
-        pb.CreateStatusRequest(account_id=bob, text="two"),
+@pytest.fixture
+async def pool(settings: Settings) -> AsyncIterator[Pool]:
+    async with make_pool(settings.service_database_url("status"), size=4, application="test") as opened:
+        yield opened
+
+
+def new(text: str, key: str = "", *, author: int = AUTHOR, visibility: Visibility = Visibility.PUBLIC) -> NewStatus:
+    return NewStatus(author, text, visibility, key)
+
+
+async def post(pool: Pool, *posts: NewStatus) -> list[Status | None]:
+    async with connection(pool) as conn:
+        return await posting_store.insert_statuses(conn, posts)
+
+
+async def rows(pool: Pool, table: str) -> list[dict[str, Any]]:
+    async with connection(pool) as conn, conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(psycopg.sql.SQL("SELECT * FROM {}").format(psycopg.sql.Identifier(table)))
+        return await cursor.fetchall()
+
+
+async def test_fan_outs_of_what_is_posted_together_share_rows(pool: Pool) -> None:
+    posted = await post(pool, *(new(f"{number}") for number in range(MAX_SHARING + 1)))
+    found = sorted(await rows(pool, "ledger"), key=lambda row: -row["payload_count"])
+    assert [row["payload_count"] for row in found] == [MAX_SHARING, 1]
+    assert [type(row["payload"]) for row in found] == [list, dict]
+    shared = sorted(change["entry_id"] for row in found for change in payloads_of(row["payload"]))
+    assert shared == sorted(each.id for each in posted if each)
+
+
+async def test_many_are_posted_as_one_would_be(pool: Pool) -> None:
+    """What the statement for many leaves behind is what the one for a single status does, change for change."""
+    posts = [
+        new("public"),
+        new("with a key", "k1"),
+        new("for friends", visibility=Visibility.FRIENDS),
+        new("日本語 \\ ' \" {}, 👨‍👩‍👧", "k2", author=OTHER),
+        replace(new("@hana @ken", "k3"), mentioned={"hana": 8, "ken": 9}),
+        replace(new("@hana", visibility=Visibility.DIRECT), mentioned={"hana": 8}),
     ]
-    answer = await wall.ask(wall.world.statuses.BatchCreateStatuses, pb.BatchCreateStatusesRequest(requests=requests))
-    one, long, lost, again, reused, twice, same, reply, two = answer.results
-    assert [result.status.text for result in (one, again, twice, same, reply, two)] == [
-        *("one", "old", "twice", "twice", "an answer", "two")
-    ]
-    assert again.status.id == first.id
-    assert twice.status.id == same.status.id
-    assert reply.status.in_reply_to_account_id == ann
-    too_long = error_of(long)
-    assert isinstance(too_long, InvalidField)
-    assert too_long.metadata["field"] == "text"
-    assert isinstance(error_of(lost), NotFound)
-    assert isinstance(error_of(reused), IdempotencyKeyReused)
-    stored = wall.world.query("SELECT text FROM status.statuses WHERE account_id = ANY(%s)", [ann, bob])
-    assert sorted(str(text) for (text,) in stored) == ["an answer", "old", "one", "twice", "two"]
+    left: list[dict[str, list[str]]] = []
+    for together in (True, False):
+        if together:
+            posted = await post(pool, *posts)
+        else:
+            async with connection(pool) as conn:
+                posted = [await store.insert_status(conn, each) for each in posts]
+        assert [each and replace(each, id=0) for each in posted] == [each.as_posted(0) for each in posts]
+        names = {str(each.id): f"post {number}" for number, each in enumerate(posted) if each}
+        left.append({table: _bare(await rows(pool, table), names) for table in TABLES})
+        async with connection(pool) as conn:
+            for table in TABLES:
+                await conn.execute(psycopg.sql.SQL("DELETE FROM {}").format(psycopg.sql.Identifier(table)))
+    assert left[0] == left[1]
+    assert len(left[0]["ledger"]) == 5 + 3  # all but the direct one to friends' homes, and who is mentioned hears of it
 
 
-async def test_the_gateway_posts_what_comes_together_in_one_call_each_with_its_own_error(wall: Wall) -> None:
-    [ann] = await wall.world.members(1)
-    sizes: list[int] = []
+def _bare(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:
+    """Rows without what differs from run to run, a ledger's for each change that it stands for."""
+    bare = []
+    changes = [{**row, "payload": one} for row in found for one in payloads_of(row.get("payload", {}))]
+    for row in changes:
+        kept = {name: value for name, value in row.items() if not name.endswith("_at")}
+        if "task" in row:
+            del kept["id"], kept["payload_count"]
+        text = str(kept)
+        for an_id, name in names.items():
+            text = text.replace(an_id, name)
+        bare.append(text)
+    return sorted(bare)
 
-    class Counting(StatusCalls):
-        async def _create_statuses(
-            self, requests: Sequence[pb.CreateStatusRequest]
-        ) -> list[status_pb2.Status | Exception]:
-            sizes.append(len(requests))
-            return await super()._create_statuses(requests)
 
-    calls = Counting(Signer(GATEWAY, wall.world.settings.derive("rpc")))
-    calls._status = wall.world.statuses
-    outcomes = await asyncio.gather(
-        *(
-            calls.create_status(account_id=ann, text=text, visibility=status_pb2.VISIBILITY_PUBLIC)
-            for text in ("a", "b" * 151, "c")
-        ),
-        return_exceptions=True,
-    )
-    assert sizes == [3]
-    assert [type(outcome).__name__ for outcome in outcomes] == ["Status", "InvalidField", "Status"]
+async def test_the_same_key_twice_in_one_statement_posts_once(pool: Pool) -> None:
+    first, second, third = await post(pool, new("a", "k"), new("a", "k"), new("a", "k", author=OTHER))
+    assert first is not None
+    assert second is None
+    assert third is not None
+    assert await post(pool, new("a", "k"), new("b")) != [None, None]
+    assert len(await rows(pool, "statuses")) == 3
+
+
+async def test_without_keys_the_same_text_is_posted_as_often_as_it_is_asked(pool: Pool) -> None:
+    posted = [each for each in await post(pool, *[new("echo")] * 5) if each]
+    assert len({each.id for each in posted}) == 5
+
+
+async def test_a_key_that_is_just_being_used_by_another_is_left_out(pool: Pool) -> None:
+    async with pool.connection() as holder, holder.transaction():
+        await holder.execute("SELECT try_claim(%s, %s)", (AUTHOR, "held"))
+        refused, posted = await post(pool, new("a", "held"), new("b", "free"))
+    assert refused is None
+    assert posted is not None
+    [again] = await post(pool, new("a", "held"))
+    assert again is not None
+
+
+async def test_statements_that_post_under_the_same_keys_never_post_twice(pool: Pool) -> None:
+    posts = [new(f"status {number}", f"key {number}") for number in range(40)]
+    answers = await asyncio.gather(*(post(pool, *order) for order in (posts, posts[::-1], posts[20:] + posts[:20])))
+    assert sum(each is not None for answer in answers for each in answer) == len(posts)
+    assert len(await rows(pool, "statuses")) == len(posts)
+
+
+async def test_one_that_breaks_the_statement_leaves_nothing_of_the_others(pool: Pool) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await post(pool, new("fine"), new("x" * 2000))
+    assert [await rows(pool, table) for table in TABLES] == [[], [], []]
