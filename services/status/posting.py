@@ -72,9 +72,8 @@ class Posting:
             return_exceptions=True,
         )
         self._bell.ring()
-        taken = [
-            number for number, outcome in enumerate(found) if outcome is None
-        ]  # their keys are; `post` says by what
+        # Those whose keys are taken: `post` says by what.
+        taken = [number for number, outcome in enumerate(found) if outcome is None]
         again = await asyncio.gather(*(self.post(posts[number]) for number in taken), return_exceptions=True)
         outcomes = dict(enumerate(found)) | dict(zip(taken, again, strict=True))
         return [_settled(outcomes[number]) for number in range(len(posts))]
