@@ -73,12 +73,12 @@ class Accounts:
                 conn, *keys, handle if is_handle(handle) else "", limit=limit, offset=offset
             )
 
-    async def settings(self, account_ids: Sequence[int]) -> list[AccountSettings]:
-        """Return the settings of those that exist, in no order."""
+    async def with_settings(self, account_ids: Sequence[int]) -> list[tuple[Account, AccountSettings]]:
+        """Return those that exist and are confirmed with their settings, in no order."""
         if not account_ids:
             return []
         async with connection(self._pool) as conn:
-            return await store.list_settings(conn, account_ids)
+            return await store.list_with_settings(conn, account_ids)
 
     async def shown_media(self, media_ids: Sequence[int]) -> list[int]:
         """Return which of these pictures a member shows as avatar or header, in no order."""

@@ -149,10 +149,13 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
     async def BatchGetAccountSettings(
         self, request: account_pb.BatchGetAccountSettingsRequest, context: Context
     ) -> account_pb.BatchGetAccountSettingsResponse:
-        """Return the settings of those that exist."""
+        """Return those that exist with their settings."""
         require_batch("account_ids", request.account_ids, MAX_BATCH)
-        found = await self._accounts.settings(request.account_ids)
-        return account_pb.BatchGetAccountSettingsResponse(settings=[_settings(each) for each in found])
+        found = await self._accounts.with_settings(request.account_ids)
+        return account_pb.BatchGetAccountSettingsResponse(
+            settings=[_settings(settings) for _, settings in found],
+            accounts=_accounts([account for account, _ in found]),
+        )
 
 
 class OAuthServicer(oauth_service_pb2_grpc.OAuthServiceServicer):

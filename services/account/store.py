@@ -230,6 +230,20 @@ async def list_settings(conn: Connection, account_ids: Sequence[int]) -> list[Ac
         return await cursor.fetchall()
 
 
+async def list_with_settings(conn: Connection, account_ids: Sequence[int]) -> list[tuple[Account, AccountSettings]]:
+    """Return those that exist and are confirmed with their settings, in no order."""
+    cursor = await conn.execute(
+        "SELECT default_visibility, default_sensitive, default_language,"
+        " id, handle, display_name, note, locale, created_at, version, is_bot, is_discoverable, hides_friends, avatar, header"
+        " FROM accounts WHERE id = ANY(%s::bigint[]) AND confirmed_at IS NOT NULL",
+        (array_of(set(account_ids)),),
+    )
+    return [
+        (Account(*account), AccountSettings(account[0], visibility, is_sensitive, language))
+        for visibility, is_sensitive, language, *account in await cursor.fetchall()
+    ]
+
+
 async def lock_account(conn: Connection, account_id: int) -> Account | None:
     """Return an account that nobody else changes until the transaction ends."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:

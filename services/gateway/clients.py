@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -82,6 +82,13 @@ RETRYABLE: Mapping[str, Sequence[str]] = {
 }
 
 
+class OwnAccount(NamedTuple):
+    """A member as everybody may see them, and what they have decided for themselves."""
+
+    account: account_pb2.Account
+    settings: account_pb2.AccountSettings
+
+
 class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
     """The services, as the gateway sees them. Use as a context: channels belong to the event loop that opened them.
 
@@ -107,8 +114,8 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
         self._draft = DraftServiceStub(self._open("blog", "kodama.blog.v1.DraftService"))
         self._comment = CommentServiceStub(self._open("blog", "kodama.blog.v1.CommentService"))
         self._timeline = TimelineServiceStub(self._open("timeline", "kodama.timeline.v1.TimelineService"))
-        # Most statuses come without a visibility, so that posts of one moment ask for the settings of all their authors.
-        self._account_settings = Loader(self._load_account_settings)
+        # Whoever posts is asked for first: posts of one moment ask for all their authors at once.
+        self._own_accounts = Loader(self._load_own_accounts)
         self._homes = Coalescer(self._list_homes, max_batch=MAX_READERS, max_running=MAX_HOME_CALLS)
         notification = NotificationServiceStub(self._open("timeline", "kodama.timeline.v1.NotificationService"))
         self.notifications = NotificationCalls(notification, self._signer)
@@ -188,17 +195,20 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
         request = account_service_pb2.SearchAccountsRequest(query=query, limit=limit, offset=offset)
         return (await self._read(self._account.SearchAccounts, request)).accounts
 
-    async def account_settings(self, account_id: int) -> account_pb2.AccountSettings:
-        """Return a member's own settings. Raises NotFound."""
-        found = await self._account_settings.get([account_id])
+    async def own_account(self, account_id: int) -> OwnAccount:
+        """Return a member's own account with their settings. Raises NotFound."""
+        found = await self._own_accounts.get([account_id])
         if account_id not in found:
             raise NotFound("There is no such member any more.", resource="account")
         return found[account_id]
 
-    async def _load_account_settings(self, account_ids: Sequence[int]) -> dict[int, account_pb2.AccountSettings]:
+    async def _load_own_accounts(self, account_ids: Sequence[int]) -> dict[int, OwnAccount]:
         request = account_service_pb2.BatchGetAccountSettingsRequest(account_ids=account_ids)
         answer = await self._read(self._account.BatchGetAccountSettings, request)
-        return {settings.account_id: settings for settings in answer.settings}
+        accounts = {account.id: account for account in answer.accounts}
+        return {
+            settings.account_id: OwnAccount(accounts[settings.account_id], settings) for settings in answer.settings
+        }
 
     async def update_account(
         self, request: account_service_pb2.UpdateAccountRequest

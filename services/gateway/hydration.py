@@ -69,8 +69,11 @@ class Hydration:
 
     async def rendered(self, account: account_pb2.Account) -> entities.Account:
         """Return an account that has been fetched already."""
-        counts = await self._counts.get([account.id])
-        return self._renderer.account(account, counts[account.id])
+        return self._renderer.account(account, await self.counts(account.id))
+
+    async def counts(self, account_id: int) -> Counts:
+        """Return what is counted of a member."""
+        return (await self._counts.get([account_id]))[account_id]
 
     async def _load_counts(self, account_ids: Sequence[int]) -> dict[int, Counts]:
         friends, statuses = await asyncio.gather(

@@ -40,7 +40,7 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 async def compose_form(visit: Visit[Any], *, reply_to: entities.Status | None = None) -> Form:
     """Return an empty form with the visibility that a member's new statuses have; a reply has at most that of what it replies to."""
-    settings = await visit.gateway.clients.account_settings(visit.viewer_id)
+    settings = (await visit.gateway.clients.own_account(visit.viewer_id)).settings
     visibility = STATUS_VISIBILITIES[settings.default_visibility]
     text = ""
     if reply_to is not None:

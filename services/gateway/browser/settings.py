@@ -93,11 +93,7 @@ async def post_profile(visit: Visit[Profile]) -> Response:
 
 async def get_privacy(visit: Visit[Saved]) -> Response:
     """Show who sees what."""
-    clients = visit.gateway.clients
-    found, settings = await asyncio.gather(
-        clients.accounts([visit.viewer_id]), clients.account_settings(visit.viewer_id)
-    )
-    account = found[visit.viewer_id]
+    account, settings = await visit.gateway.clients.own_account(visit.viewer_id)
     form = Form(
         {
             "discoverable": account.is_discoverable,

@@ -10,7 +10,7 @@ from kodama.status.v1 import status_pb2
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from chassis.errors import InvalidField, NotFound, PermissionDenied
+from chassis.errors import InvalidField, PermissionDenied
 from services.gateway.auth import Open
 from services.gateway.calling import part_of_write
 from services.gateway.context import Call
@@ -77,13 +77,8 @@ async def post_account(call: Call[SignUp]) -> Response:
 
 async def get_own_account(call: Call[NoParameters]) -> Response:
     """Return the member whom the token stands for, with their settings."""
-    own_id = call.caller.account_id
-    found, settings = await asyncio.gather(
-        call.gateway.clients.accounts([own_id]), call.gateway.clients.account_settings(own_id)
-    )
-    if own_id not in found:
-        raise NotFound("There is no such member any more.", resource="account")
-    return json_response(await _credential_account(call, found[own_id], settings))
+    own = await call.gateway.clients.own_account(call.caller.account_id)
+    return json_response(await _credential_account(call, own.account, own.settings))
 
 
 async def patch_own_account(call: Call[CredentialsChange]) -> Response:
@@ -140,15 +135,12 @@ async def _change(call: Call[NoParameters], request: UpdateAccountRequest) -> Re
 
 async def get_preferences(call: Call[NoParameters]) -> Response:
     """Return how the member's clients start a new status."""
-    own_id = call.caller.account_id
-    found, settings = await asyncio.gather(
-        call.gateway.clients.accounts([own_id]), call.gateway.clients.account_settings(own_id)
-    )
+    account, settings = await call.gateway.clients.own_account(call.caller.account_id)
     return json_response(
         Preferences(
             visibility=STATUS_VISIBILITIES[settings.default_visibility],
             sensitive=settings.default_sensitive,
-            language=settings.default_language or found[own_id].locale or None,
+            language=settings.default_language or account.locale or None,
         )
     )
 

@@ -73,6 +73,7 @@ async def test_the_version_stays_where_nobody_sees_a_difference(account: Account
             default_language="pt-BR",
         )
     ]
+    assert list(found.accounts) == [hana]
 
 
 async def test_of_changes_at_once_none_is_lost(account: Account) -> None:

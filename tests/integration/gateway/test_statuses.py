@@ -189,6 +189,24 @@ async def test_without_a_visibility_the_settings_decide(friends: tuple[Member, M
     assert (await post(hana, visibility="unlisted"))["visibility"] == "unlisted"
 
 
+async def test_what_has_been_posted_is_counted_with_its_author(friends: tuple[Member, Member, Member]) -> None:
+    """It is counted once, direct ones are not, and what a key has posted before is counted already."""
+    hana, _, _ = friends
+
+    async def counted(key: str, **fields: object) -> tuple[int, int, str | None]:
+        answer = await hana.http.post(
+            "/api/v1/statuses", json={"status": "hello", **fields}, headers={"Idempotency-Key": key}
+        )
+        author = answer.json()["account"]
+        return author["statuses_count"], author["followers_count"], author["last_status_at"]
+
+    today = (await post(hana))["created_at"][:10]
+    assert await counted("direct", visibility="direct") == (1, 1, today)
+    assert await counted("one") == (2, 1, today)
+    assert await counted("one") == (2, 1, today)
+    assert (await get(hana, f"/api/v1/accounts/{hana.id}"))["statuses_count"] == 2
+
+
 async def test_the_settings_of_whoever_posts_at_the_same_time_are_not_mixed_up(
     friends: tuple[Member, Member, Member],
 ) -> None:

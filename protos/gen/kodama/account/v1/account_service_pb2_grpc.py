@@ -187,7 +187,7 @@ class AccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetAccountSettings(self, request, context):
-        """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves.
+        """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,7 +62,7 @@ class AccountServiceStub:
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]
     """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
     BatchGetAccountSettings: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]
-    """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
+    """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves."""
     FilterShownMedia: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.FilterShownMediaRequest, _account_service_pb2.FilterShownMediaResponse]
     """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
@@ -100,7 +100,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_account_service_pb2.UpdateAccountRequest, _account_service_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
     BatchGetAccountSettings: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]  # type: ignore[assignment]
-    """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
+    """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves."""
     FilterShownMedia: _aio.UnaryUnaryMultiCallable[_account_service_pb2.FilterShownMediaRequest, _account_service_pb2.FilterShownMediaResponse]  # type: ignore[assignment]
     """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
@@ -207,7 +207,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _account_service_pb2.BatchGetAccountSettingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BatchGetAccountSettingsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountSettingsResponse]]:
-        """BatchGetAccountSettings returns the settings of the accounts that exist, in no order; only for the members themselves."""
+        """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves."""
 
     @_abc_1.abstractmethod
     def FilterShownMedia(
