@@ -6,8 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from deploy.local.ports import free_port
-from deploy.local.postgres import Postgres, prepare, serving
-from deploy.local.state import reachable_home, remove_home
+from deploy.local.postgres import Postgres, prepare, serving, temporary_home
 
 
 class Switch:
@@ -30,13 +29,10 @@ class Switch:
 @contextmanager
 def open_switch(folder: Path) -> Iterator[Switch]:
     """Make a server with its data at or near a folder, lend it switched on, and leave nothing of it."""
-    home = reachable_home(folder / "postgres")
-    try:
+    with temporary_home(folder / "postgres") as home:
         made = Switch(prepare(home, port=free_port(), password=secrets.token_hex(16), durable=False), folder / "log")
         made.on()
         try:
             yield made
         finally:
             made.off()
-    finally:
-        remove_home(home)

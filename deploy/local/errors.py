@@ -13,5 +13,9 @@ class NotReady(LocalError):
     """A server did not answer within its deadline, or died; the message quotes the end of its log."""
 
 
+class WrongPassword(LocalError):
+    """A server answers and refuses our password: its data was made with another one, and waiting changes nothing."""
+
+
 class AlreadyRunning(LocalError):
-    """Another `make up` of the same state folder is alive."""
+    """Another `make up` of the same state folder is alive, or one of a folder that was here and has been deleted."""

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from deploy.local import processes
 from deploy.local.command import Command, call, log_tail, running
-from deploy.local.errors import LocalError, NotReady
+from deploy.local.errors import LocalError, NotReady, WrongPassword
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres_software import find_software
 from deploy.local.state import Home, reachable_home, remove_home
@@ -26,6 +26,7 @@ DATABASE = "kodama"
 READY_SECONDS = 60.0  # recovery after kill -9 replays up to max_wal_size
 STOP_SECONDS = 60
 INITDB_SECONDS = 120.0
+STATUS_LINE = 7  # of postmaster.pid, counted from 0
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
@@ -36,6 +37,7 @@ SETTINGS = {
     "max_wal_size": "2GB",
     "wal_buffers": "64MB",
     "jit": "off",  # our queries are short; compiling them costs more than it saves
+    "lc_messages": "C",  # `wait_ready` reads one of them
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %a ",
@@ -91,7 +93,8 @@ class Postgres:
     ) -> None:
         """Wait until the server answers, then make the database where it is missing.
 
-        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no.
+        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no; WrongPassword as soon
+        as the server is there and refuses ours.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -100,19 +103,34 @@ class Postgres:
                     _ensure_database(connection)
                 return
             except psycopg.OperationalError as refusal:
+                if "password authentication failed" in str(refusal) and self._takes_connections():
+                    raise WrongPassword(
+                        f"The database in {self.data} was made with another password than that of this network; "
+                        f"nothing in it was changed. Put the file 'secrets' back that belongs to it; or move "
+                        f"{self.data.parent} away, and a new database is made at the next start; or remove it, with "
+                        f"all else that this network has kept, with 'make clean-data'."
+                    ) from refusal
                 if time.monotonic() > deadline or not is_alive():
                     raise NotReady(
                         f"PostgreSQL did not start: {refusal}\nThe end of {log}:\n{log_tail(log)}"
                     ) from refusal
             time.sleep(0.05)
 
+    def _takes_connections(self) -> bool:
+        """Whether it is our server that answers at our port, and not another one that was faster to take it."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() == "ready"
+
     def _url(self, database: str) -> str:
         return f"postgresql://{ADMIN}:{self.password}@{LOOPBACK}:{self.port}/{database}"
 
 
-def data_folder(home: Home) -> Path:
-    """Where a server in `home` keeps its data."""
-    return home.path / "data"
+def data_folder(home: Path) -> Path:
+    """Where a server whose home is this folder keeps its data."""
+    return home / "data"
 
 
 def stop_left(data: Path) -> None:
@@ -132,7 +150,7 @@ def prepare(home: Home, *, port: int, password: str, durable: bool = True) -> Po
     `password` must be the same for the life of the data and consist of letters and digits. Raises
     MissingSoftware, or LocalError when the data folder cannot be made or read.
     """
-    data = data_folder(home)
+    data = data_folder(home.path)
     software = find_software(home, data_major=_data_major(data))
     if not data.exists():
         _init_data(software.bin, software.major, data, home, password)
@@ -155,13 +173,26 @@ def temporary(folder: Path, *, durable: bool = False) -> Iterator[Postgres]:
     Its log stays in `folder` as `postgres.log`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    home = reachable_home(folder / "postgres")
-    try:
+    with temporary_home(folder / "postgres") as home:
         server = prepare(home, port=free_port(), password=secrets.token_hex(16), durable=durable)
         with serving(server, folder / "postgres.log"):
             yield server
+
+
+@contextmanager
+def temporary_home(wanted: Path) -> Iterator[Home]:
+    """An empty `reachable_home` for the data of a test, removed at the end.
+
+    A test that is killed leaves its own, for root in a place that outlives the folders of tests; the next one in a
+    folder of the same name removes that, with the server that may still run there.
+    """
+    left = reachable_home(wanted)
+    stop_left(data_folder(left.path))
+    remove_home(left)
+    try:
+        yield reachable_home(wanted)
     finally:
-        remove_home(home)
+        remove_home(left)
 
 
 def _data_major(data: Path) -> int | None:

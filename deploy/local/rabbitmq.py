@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import kombu
+import psutil
 
 from deploy.local import processes
 from deploy.local.command import Child, Command, log_tail, running
-from deploy.local.errors import NotReady
+from deploy.local.errors import NotReady, WrongPassword
 from deploy.local.ports import LOOPBACK, choose_ports
 from deploy.local.rabbitmq_software import RabbitMQSoftware, find_software
 from deploy.local.state import write_private
@@ -27,6 +28,7 @@ VHOST = "kodama"
 NODE = "kodama@localhost"
 READY_SECONDS = 60.0
 STOP_SECONDS = 30
+ACCESS_REFUSED = 403  # AMQP's reply to a wrong password; 530 is what a missing virtual host gets
 
 CONFIGURATION = """\
 listeners.tcp.local = {loopback}:{port}
@@ -129,16 +131,31 @@ class RabbitMQ:
     ) -> None:
         """Wait until a client can log in and open a channel.
 
-        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no.
+        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no; WrongPassword as soon
+        as the node is there and refuses ours.
         """
         deadline = time.monotonic() + seconds
         while True:
             refusal = self._refusal()
             if refusal is None:
                 return
+            if getattr(refusal, "reply_code", None) == ACCESS_REFUSED and self._takes_connections():
+                raise WrongPassword(
+                    f"The queues in {self.home} were made with another password than that of this network; nothing in "
+                    f"them was changed. Put the file 'secrets' back that belongs to them, or move that folder away: "
+                    f"at the next start the queues are made anew, and work that is not done yet is sent again."
+                ) from refusal
             if time.monotonic() > deadline or not is_alive():
                 raise NotReady(f"RabbitMQ did not start: {refusal}\nThe end of {log}:\n{log_tail(log)}")
             time.sleep(0.2)
+
+    def _takes_connections(self) -> bool:
+        """Whether it is our node that answers at our port, and not another one that was faster to take it."""
+        ours = {each.pid for each in left_in(self.home)}
+        return any(
+            each.pid in ours and each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == self.ports.amqp
+            for each in psutil.net_connections("tcp")
+        )
 
     def _refusal(self) -> Exception | None:
         """Why a client cannot work with the node, or None when one can."""
@@ -155,10 +172,15 @@ class RabbitMQ:
 
 def stop_left(home: Path) -> None:
     """Stop what an earlier killed run left of the node in `home`: the node first, then its port mapper."""
-    left = processes.matching(lambda each: each.environ().get("RABBITMQ_PID_FILE") == str(_pid_file(home)))
+    left = left_in(home)
     mappers = processes.matching(lambda each: each.name() == "epmd", left)
     processes.end([each for each in left if each not in mappers], signal.SIGTERM, STOP_SECONDS)
     processes.end(mappers, signal.SIGTERM, 5)
+
+
+def left_in(home: Path) -> list[psutil.Process]:
+    """The living processes of the node in `home` and of its port mapper."""
+    return processes.matching(lambda each: each.environ().get("RABBITMQ_PID_FILE") == str(_pid_file(home)))
 
 
 def _pid_file(home: Path) -> Path:
@@ -214,8 +236,13 @@ def serving(node: RabbitMQ, log: Path) -> Iterator[Child]:
 
 @contextmanager
 def temporary(folder: Path, *, software: RabbitMQSoftware | None = None) -> Iterator[RabbitMQ]:
-    """A new, running node for tests, with its data in `folder`, removed at the end but for `rabbitmq.log`."""
+    """A new, running node for tests, with its data in `folder`, removed at the end but for `rabbitmq.log`.
+
+    What a killed test has left in the same folder is stopped and removed.
+    """
     home = folder / "rabbitmq"
+    stop_left(home)
+    shutil.rmtree(home, ignore_errors=True)
     node = prepare(
         home,
         ports=choose_node_ports(),

@@ -93,7 +93,7 @@ def stop_orphans(state: State, say: Say) -> None:
     # A living supervisord would start again what we stop, and it stops its processes in the right order
     # itself.
     processes.end([each for each in left if _is_supervisord(each)], signal.SIGTERM, ORPHAN_SECONDS * 4)
-    node_home, data = state.root / "rabbitmq", postgres.data_folder(state.server_home("postgres"))
+    node_home, data = state.root / "rabbitmq", postgres.data_folder(state.server_home("postgres").path)
     servers = {each.pid for each in processes.in_folder("postgres", data)} if data.exists() else set()
     applications = [
         each for each in processes.marked(instance) if each.pid not in servers and not _belongs_to_node(each)

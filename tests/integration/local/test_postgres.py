@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -17,9 +18,9 @@ import pytest
 
 from deploy.local import postgres_software
 from deploy.local.command import call, run_as, running
-from deploy.local.errors import LocalError, NotReady
+from deploy.local.errors import LocalError, NotReady, WrongPassword
 from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.postgres import Postgres, prepare, serving, temporary
+from deploy.local.postgres import Postgres, prepare, serving, temporary, temporary_home
 from deploy.local.processes import listening_addresses
 from deploy.local.state import CHECKOUT, Home, reachable_home, remove_home
 
@@ -28,9 +29,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a serv
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    home = reachable_home(tmp_path / "server")
-    yield home
-    remove_home(home)
+    with temporary_home(tmp_path / "server") as home:
+        yield home
 
 
 @pytest.fixture
@@ -150,3 +150,36 @@ def test_a_temporary_server_leaves_nothing_but_its_log(tmp_path: Path) -> None:
         assert server.data.exists()
     assert not server.data.parent.exists()
     assert [each.name for each in tmp_path.iterdir()] == ["postgres.log"]
+
+
+def test_a_temporary_server_takes_the_place_of_one_that_a_killed_run_left(tmp_path: Path) -> None:
+    home = reachable_home(tmp_path / "postgres")
+    left = prepare(home, port=free_port(), password=secrets.token_hex(8), durable=False)
+    with running(left.command, tmp_path / "left.log") as orphan:
+        left.wait_ready(tmp_path / "left.log")
+        with temporary(tmp_path) as server, psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+            assert not orphan.is_alive()
+    assert not home.path.exists()
+
+
+def test_refuses_another_password_at_once_and_changes_nothing(server: Postgres, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving(server, log):
+        pass
+    with (
+        pytest.raises(WrongPassword, match=f"{server.data} was made with another password"),
+        serving(replace(server, password="another"), log),
+    ):
+        pass
+    assert 1 <= log.read_text().count("FATAL:  password authentication failed") <= 3
+    with serving(server, log):
+        pass
+
+
+def test_a_refusal_by_another_server_at_the_port_is_none_of_ours(server: Postgres, tmp_path: Path) -> None:
+    with temporary(tmp_path / "other") as other:
+        ours = replace(server, port=other.port)
+        with pytest.raises(NotReady, match="Address already in use"), serving(ours, tmp_path / "log"):
+            pass
+        assert not (server.data / "postmaster.pid").exists()

@@ -17,10 +17,10 @@ import pytest
 from deploy.local import processes
 from deploy.local import rabbitmq_software as software_module
 from deploy.local.apt import private_apt
-from deploy.local.errors import MissingSoftware
+from deploy.local.errors import MissingSoftware, WrongPassword
 from deploy.local.ports import is_free
 from deploy.local.processes import listening_addresses
-from deploy.local.rabbitmq import USER, choose_node_ports, prepare, serving
+from deploy.local.rabbitmq import USER, RabbitMQ, choose_node_ports, prepare, serving, temporary
 from deploy.local.rabbitmq_software import RabbitMQSoftware, find_software
 
 QUORUM = {
@@ -128,3 +128,28 @@ def test_a_node_left_by_a_killed_run_is_stopped(rabbitmq_software: RabbitMQSoftw
     assert [each.wait(timeout=5) for each in orphans] == [-signal.SIGTERM, 0] or all(
         each.returncode is not None for each in orphans
     )
+
+
+def test_queues_of_another_password_are_refused_at_once_and_a_temporary_node_takes_their_place(
+    rabbitmq_software: RabbitMQSoftware, tmp_path: Path
+) -> None:
+    ports, log = choose_node_ports(), tmp_path / "log"
+    right, wrong = (secrets.token_hex(8) for _ in range(2))
+
+    def node(password: str) -> RabbitMQ:
+        home = tmp_path / "rabbitmq"
+        return prepare(home, ports=ports, password=password, cookie="a1", software=rabbitmq_software)
+
+    with serving(node(right), log):
+        pass
+    with (
+        pytest.raises(WrongPassword, match=f"{tmp_path / 'rabbitmq'} were made with another password") as refused,
+        serving(node(wrong), log),
+    ):
+        pass
+    assert wrong not in str(refused.value)
+    assert 1 <= log.read_text().count("invalid credentials") <= 3
+    # What has just been refused is also what a test that was killed leaves to the next one in its folder.
+    with temporary(tmp_path, software=rabbitmq_software) as new, connect(new.url) as connection:
+        assert connection.connected
+    assert not (tmp_path / "rabbitmq").exists()
