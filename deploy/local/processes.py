@@ -35,9 +35,20 @@ def matching(
     return found
 
 
-def marked(instance: str) -> list[psutil.Process]:
-    """The processes of the network with this instance id."""
-    return matching(lambda process: process.environ().get(MARKER) == instance)
+def marked(*instances: str) -> list[psutil.Process]:
+    """The processes of the networks with these instance ids."""
+    return matching(lambda process: process.environ().get(MARKER) in instances)
+
+
+def marks(processes: Iterable[psutil.Process]) -> set[str]:
+    """The instance ids of the networks that these processes belong to."""
+    found = set[str]()
+    for process in processes:
+        try:
+            found.add(process.environ().get(MARKER, ""))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found - {""}
 
 
 def in_folder(name: str, folder: Path) -> list[psutil.Process]:

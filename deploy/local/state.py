@@ -64,20 +64,34 @@ class State:
         """Where other commands find the addresses of the running network; absent when none runs."""
         return self.run / "network.env"
 
+    @property
+    def secrets_file(self) -> Path:
+        """Where the secrets are; absent in a folder from which no network has run yet."""
+        return self.root / "secrets"
+
     def secrets(self) -> Secrets:
         """The secrets of this folder, generated at the first call and kept in a file of mode 0600.
 
         Raises LocalError when the file is damaged.
         """
-        path = self.root / "secrets"
-        if not path.exists():
+        if not self.secrets_file.exists():
             generated = Secrets(*(secrets.token_hex(32) for _ in range(5)))
-            write_private(path, json.dumps(generated.__dict__, indent=1))
+            write_private(self.secrets_file, json.dumps(generated.__dict__, indent=1))
+        return self._read_secrets()
+
+    def instance(self) -> str | None:
+        """The mark of this network's processes, or None where there are no secrets or they are damaged."""
         try:
-            return Secrets(**json.loads(path.read_text()))
+            return self._read_secrets().instance
+        except (FileNotFoundError, LocalError):
+            return None
+
+    def _read_secrets(self) -> Secrets:
+        try:
+            return Secrets(**json.loads(self.secrets_file.read_text()))
         except (ValueError, TypeError) as damage:
             raise LocalError(
-                f"{path} is damaged ({damage}). The data of this network needs it: put it back, or start "
+                f"{self.secrets_file} is damaged ({damage}). The data of this network needs it: put it back, or start "
                 f"afresh with 'make clean-data'."
             ) from damage
 
@@ -132,16 +146,30 @@ class State:
         """A folder for the data of `server`, which refuses to run as root; see `reachable_home`."""
         return reachable_home(self.root / server)
 
-    def clean(self) -> None:
-        """Remove data, logs and secrets, not fetched software. Raises AlreadyRunning while a network runs."""
+    def found_home(self, server: str) -> Path | None:
+        """The folder that `server_home` has made, or None: this makes nothing. Raises LocalError as that does."""
+        path = self.home_path(server)
+        return self.server_home(server).path if path.exists() or path.is_symlink() else None
+
+    def home_path(self, server: str) -> Path:
+        """Where `server_home` is, or would be; whoever may be there has not been looked at."""
+        return _home_path(self.root / server)
+
+    def clean(self) -> list[Path]:
+        """Remove data, logs and secrets, not fetched software nor data that was set aside (deploy.local.earlier).
+
+        Returns the folders outside of this one that were removed. Raises AlreadyRunning while a network runs.
+        """
         with self.locked():
-            for server_home in REACHABLE.glob(f"kodama-{_fingerprint(self.root)}-*"):
+            outside = sorted(REACHABLE.glob(f"kodama-{_fingerprint(self.root)}-*"))
+            for server_home in outside:
                 _remove_home(server_home)
             for entry in map(self.root.joinpath, CONTENTS):
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
                 else:
                     entry.unlink(missing_ok=True)
+        return outside
 
 
 def open_state(environ: Mapping[str, str] = os.environ) -> State:
@@ -186,7 +214,7 @@ def reachable_home(wanted: Path) -> Home:
         wanted.mkdir(parents=True, mode=0o700, exist_ok=True)
         return Home(wanted, None)
     account = unprivileged_account()
-    home = REACHABLE / f"kodama-{_fingerprint(wanted.parent)}-{wanted.name}"
+    home = _home_path(wanted)
     try:
         home.mkdir(mode=0o700)
         os.chown(home, account.pw_uid, account.pw_gid)
@@ -223,6 +251,13 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _home_path(wanted: Path) -> Path:
+    """The path of the folder that `reachable_home` makes."""
+    if os.geteuid() != 0:
+        return wanted
+    return REACHABLE / f"kodama-{_fingerprint(wanted.parent)}-{wanted.name}"
 
 
 def _remove_home(path: Path) -> None:

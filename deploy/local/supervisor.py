@@ -136,7 +136,7 @@ def supervising(state: State, commands: Sequence[Command]) -> Iterator[Superviso
     """
     socket = socket_path(state)
     instance = state.secrets().instance
-    config = state.run / "supervisord.conf"
+    config = config_path(state)
     write_private(config, configuration(commands, socket=socket, run=state.run, log=state.log, instance=instance))
     command = Command(
         name="supervisord",
@@ -168,6 +168,11 @@ def _wait_for_socket(child: Child, socket: Path, output: Path) -> None:
             if not child.is_alive() or time.monotonic() > deadline:
                 raise NotReady(f"supervisord did not start: {refusal}\n{log_tail(output)}") from refusal
         time.sleep(0.05)
+
+
+def config_path(state: State) -> Path:
+    """Where supervisord's configuration is while it runs; in its command line, so a supervisord is known by it."""
+    return state.run / "supervisord.conf"
 
 
 def socket_path(state: State) -> Path:

@@ -21,6 +21,7 @@ from deploy.local import processes
 from deploy.local.errors import NotReady
 from deploy.local.network import find_network
 from deploy.local.state import open_state
+from deploy.local.up import clean
 
 START_SECONDS = 150
 STOP_SECONDS = 120
@@ -72,6 +73,7 @@ def trial_network(state: Path, **settings: str) -> Iterator[Trial]:
         "KODAMA_RATE_LIMITS": "off",
         **settings,
     }
+    clean(lambda _: None, environment)  # what a killed trial in a folder of the same name may have left elsewhere
     with subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, "up"],
         env=environment,

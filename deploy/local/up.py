@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +12,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import psycopg
 
-from deploy.local import postgres, processes, rabbitmq
+from deploy.local import postgres
 from deploy.local.broker import Broker, BrokerPlan, choose
 from deploy.local.command import Command, log_tail
+from deploy.local.earlier import remind, settle
 from deploy.local.errors import LocalError, NotReady
 from deploy.local.network import choose_network_ports, network_environment, node_ports, publish, withdraw
+from deploy.local.orphans import refuse_living_predecessor, stop_orphans
 from deploy.local.postgres import Postgres
 from deploy.local.signals import Interrupted, Interruption, interruptible
 from deploy.local.state import State, open_state
@@ -31,7 +31,6 @@ Step = Callable[[Mapping[str, str]], None]
 
 HEALTH_SECONDS = 90.0
 FAILED_STARTS = 3  # one process started so often while we wait for the network will not come up by waiting
-ORPHAN_SECONDS = 15
 WATCH_SECONDS = 0.5
 
 
@@ -84,28 +83,6 @@ def run(
         return 1
 
 
-def stop_orphans(state: State, say: Say) -> None:
-    """Stop what a killed `up` or a killed supervisord left: workers and services, then broker, then PostgreSQL."""
-    instance = state.secrets().instance
-    left = processes.marked(instance)
-    if left:
-        say(f"Stopping {len(left)} processes that an earlier run left behind …")
-    # A living supervisord would start again what we stop, and it stops its processes in the right order
-    # itself.
-    processes.end([each for each in left if _is_supervisord(each)], signal.SIGTERM, ORPHAN_SECONDS * 4)
-    node_home, data = state.root / "rabbitmq", postgres.data_folder(state.server_home("postgres").path)
-    servers = {each.pid for each in processes.in_folder("postgres", data)} if data.exists() else set()
-    applications = [
-        each for each in processes.marked(instance) if each.pid not in servers and not _belongs_to_node(each)
-    ]
-    processes.end(applications, signal.SIGTERM, ORPHAN_SECONDS)
-    rabbitmq.stop_left(node_home)
-    if data.exists():
-        postgres.stop_left(data)
-    processes.end(processes.marked(instance), signal.SIGTERM, ORPHAN_SECONDS)
-    withdraw(state)
-
-
 def _live(
     state: State,
     app_commands: Callable[[Mapping[str, str]], Sequence[Command]],
@@ -115,7 +92,9 @@ def _live(
     environ: Mapping[str, str],
     interruption: Interruption,
 ) -> None:
+    refuse_living_predecessor(state)
     stop_orphans(state, say)
+    settle(state, say)
     network = _plan(state, app_commands, environ, say)
     state.announce({"pid": os.getpid(), "address": network.address})
     with _supervised(state, network, say, interruption) as supervisor:
@@ -126,7 +105,7 @@ def _live(
         publish(state, network.environment)
         _seed_once(state, network, seed, say)
         say(f"Kodama runs at {network.address}  (Ctrl-C stops it)")
-        _watch(supervisor, say)
+        _watch(state, supervisor, say)
 
 
 def _plan(
@@ -244,11 +223,16 @@ def _seed_once(state: State, network: Network, seed: Step | None, say: Say) -> N
     state.remember(key, True)
 
 
-def _watch(supervisor: Supervisor, say: Say) -> None:
-    """Until interrupted: tell of processes that died, and start those anew that supervisord has given up."""
+def _watch(state: State, supervisor: Supervisor, say: Say) -> None:
+    """Until interrupted: tell of processes that died, and start those anew that supervisord has given up.
+
+    Raises NotReady when supervisord is gone, or the state folder: nothing could be found or started again.
+    """
     known = _states(supervisor)
     while True:
         time.sleep(WATCH_SECONDS)
+        if not state.secrets_file.exists():
+            raise NotReady(f"The state folder {state.root} was deleted; everything is stopped.")
         now = _states(supervisor)
         for name, process in now.items():
             if known[name].is_running and process.started_at != known[name].started_at:
@@ -288,20 +272,6 @@ def _stop(supervisor: Supervisor, say: Say, interruption: Interruption) -> None:
             return  # killed meanwhile; the orphans are stopped next
 
 
-def _is_supervisord(process: psutil.Process) -> bool:
-    try:
-        return "supervisor.supervisord" in process.cmdline()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-
-
-def _belongs_to_node(process: psutil.Process) -> bool:
-    try:
-        return "RABBITMQ_PID_FILE" in process.environ()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
-
-
 def _unbreakable(say: Say) -> Say:
     """`say`, but a terminal that has gone away does not keep us from stopping what we started."""
 
@@ -319,12 +289,14 @@ def clean(say: Say, environ: Mapping[str, str] = os.environ) -> int:
     try:
         state = open_state(environ)
         with state.locked():
+            refuse_living_predecessor(state)
             stop_orphans(state, say)
-        state.clean()
+        outside = state.clean()
     except LocalError as problem:
         say(str(problem))
         return 1
-    say(f"Removed the data in {_shown(state.root)}.")
+    say(f"Removed the data in {' and '.join(map(_shown, [state.root, *outside]))}.")
+    remind(state, say)
     return 0
 
 

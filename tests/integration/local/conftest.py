@@ -2,17 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from deploy.local import processes
 from deploy.local.errors import MissingSoftware
+from deploy.local.network import find_network
 from deploy.local.postgres import Postgres
 from deploy.local.postgres import temporary as temporary_postgres
 from deploy.local.rabbitmq_software import RabbitMQSoftware
 from deploy.local.rabbitmq_software import find_software as find_rabbitmq
+from deploy.local.state import CHECKOUT, State, open_state
+from deploy.local.up import clean
+
+SCRIPT = Path(__file__).with_name("up_with_standins.py")
+READY = "Kodama runs at (http://[0-9.:]+)"
+
+
+@dataclass
+class Up:
+    """One run of `make up` in a process of its own, without a terminal."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    state: State
+
+    def wait_for(self, pattern: str, seconds: float = 40) -> re.Match[str]:
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.output.read_text())):
+            assert time.monotonic() < deadline, self.output.read_text()
+            assert self.process.poll() is None, self.output.read_text()
+            time.sleep(0.02)
+        return found
+
+    def end(self, *signals: signal.Signals, seconds: float = 40) -> int:
+        for each in signals:
+            self.process.send_signal(each)
+            time.sleep(0.2)
+        return self.process.wait(timeout=seconds)
+
+    def database(self) -> str:
+        network = find_network(self.state)
+        assert network is not None
+        return network["KODAMA_DATABASE_URL"]
+
+    def running(self) -> list[psutil.Process]:
+        return processes.marked(self.state.secrets().instance)
+
+    def pids(self, part: str) -> list[int]:
+        return [each.pid for each in self.running() if part in " ".join(each.cmdline())]
+
+
+Begin = Callable[..., Up]
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +96,45 @@ def _description(process: psutil.Process) -> str:
         return f"{process.cmdline()} {process.environ()}" if process.pid != psutil.Process().pid else ""
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return ""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A state folder, gone at the end with all that a network keeps elsewhere."""
+    environ = {"KODAMA_STATE_DIR": str(tmp_path / "state")}
+    clean(lambda _: None, environ)  # what a killed run of the same name may have left elsewhere
+    shutil.rmtree(tmp_path / "state")
+    yield tmp_path / "state"
+    assert clean(lambda _: None, environ) == 0
+
+
+@pytest.fixture
+def begin(folder: Path, tmp_path: Path) -> Iterator[Begin]:
+    """Starts `up` with stand-ins, as often as a test likes."""
+    begun: list[Up] = []
+
+    def begin(*names: str, broker: str = "pgmq", **environ: str) -> Up:
+        output = tmp_path / f"output-{len(begun)}"
+        environment = {**os.environ, "KODAMA_STATE_DIR": str(folder), "KODAMA_BROKER": broker, **environ}
+        environment |= {"PYTHONPATH": str(CHECKOUT), "CI": "true"}
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, str(SCRIPT), str(tmp_path / "trace"), *(names or ("status", "gateway"))],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        begun.append(Up(process, output, open_state({"KODAMA_STATE_DIR": str(folder)})))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        if each.process.poll() is None:
+            each.end(signal.SIGTERM)
+
+
+def assert_nothing_is_left(up: Up) -> None:
+    assert up.running() == []
+    assert processes.listening_addresses(up.state.recall("ports").values()) == set()
+    assert find_network(up.state) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 
+from deploy.local import network
 from deploy.local.command import Command
 from deploy.local.up import run
 
@@ -47,4 +48,5 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    network.GATEWAY_PORT = 0  # any: tests that run at the same time do not take 8420 from each other
     sys.exit(run(commands, migrate=migrate, seed=seed, say=say))
