@@ -1,7 +1,7 @@
 """What each part of a network uses: CPU time and memory."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,8 @@ from benchmarks.network import Bench
 from deploy.local import processes
 
 MIB = 1024 * 1024
+HELPERS = ("from billiard.", "from multiprocessing.")
+"""How the programs begin that they give to the processes they spawn: the processes of a pool, and those that keep count of semaphores."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,21 @@ def part_of(command: list[str]) -> str:
 def measure_usage(bench: Bench) -> dict[str, Usage]:
     """Return what each part has used until now, with what its ended children used."""
     # Ours, that of the network under test and further workers: all descend from this process.
-    found = {process.pid: process for process in [*bench.trial.processes(), *psutil.Process().children(recursive=True)]}
-    found |= {process.pid: process for process in processes.in_folder("postgres", bench.server.data)}
+    found = [*bench.trial.processes(), *psutil.Process().children(recursive=True)]
+    return usage_of([*found, *processes.in_folder("postgres", bench.server.data)])
+
+
+def usage_of(found: Iterable[psutil.Process]) -> dict[str, Usage]:
+    """Return what the parts that these processes belong to have used until now, with what their ended children used.
+
+    A process of Celery's or multiprocessing's says in its command line only that it is one; it belongs to the part of its parent.
+    """
+    together = {process.pid: process for process in found}
     parts: dict[str, Usage] = defaultdict(Usage)
-    for process in found.values():
+    for process in together.values():
         try:
             with process.oneshot():
-                part, times = part_of(process.cmdline()), process.cpu_times()
+                part, times = part_of(_owner(process, together).cmdline()), process.cpu_times()
             memory = _memory(process)
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
@@ -60,6 +70,18 @@ def measure_usage(bench: Bench) -> dict[str, Usage]:
         before = parts[part]
         parts[part] = Usage(before.processes + 1, before.cpu_seconds + cpu_seconds, before.memory_mib + memory)
     return dict(parts)
+
+
+def _owner(process: psutil.Process, together: Mapping[int, psutil.Process]) -> psutil.Process:
+    """Return the process itself, or the nearest ancestor among `together` that is more than a helper of another one."""
+    while is_helper(process.cmdline()) and (parent := together.get(process.ppid())):
+        process = parent
+    return process
+
+
+def is_helper(command: list[str]) -> bool:
+    """Tell whether a command line is that of a process which billiard or multiprocessing has spawned."""
+    return any(each.startswith(HELPERS) for each in command)
 
 
 def _memory(process: psutil.Process) -> float:
