@@ -11,6 +11,7 @@ import pytest
 from tests.integration.gateway.conftest import Member
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("hooks.py")
 COMMAND = Path(sys.executable).with_name("schemathesis")
 CASES = int(os.environ.get("KODAMA_FUZZ_CASES", "10000"))
 SEED = os.environ.get("KODAMA_FUZZ_SEED", "20")
@@ -34,6 +35,7 @@ async def test_no_request_breaks_the_network_or_the_contract(hana: Member, tmp_p
         *("--max-examples", str(EXAMPLES), "--seed", SEED, "--workers", WORKERS, "--generation-database", "none"),
         *("--exclude-path-regex", STREAMS, "--continue-on-failure", "--no-shrink", "--warnings", "off", "--no-color"),
         cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
