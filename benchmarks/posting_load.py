@@ -110,7 +110,7 @@ class Poster:
 
     async def _post(self, number: int, due_at: float) -> None:
         author_id = self._job.author_ids[number % len(self._job.author_ids)]
-        posted = await self._calls.create_status(account_id=author_id, text=TEXT, visibility=VISIBILITY_PUBLIC)
+        posted, _ = await self._calls.create_status(account_id=author_id, text=TEXT, visibility=VISIBILITY_PUBLIC)
         self._posted.append((posted.id, due_at))
 
 

@@ -36,6 +36,7 @@ class Hydration:
         self._fragments = Fragments(renderer)
         # Accounts and counts are the same for every viewer: what is asked at the same time is one RPC, whichever requests it is for.
         self._accounts = Loader(clients.accounts)
+        self._friend_counts = Loader(clients.friend_counts)
         self._counts = Loader(self._load_counts)
         self._author_fragments = AuthorFragments(self._load_author_fragments)
         self._media = Loader(clients.media)
@@ -69,11 +70,12 @@ class Hydration:
 
     async def rendered(self, account: account_pb2.Account) -> entities.Account:
         """Return an account that has been fetched already."""
-        return self._renderer.account(account, await self.counts(account.id))
+        counts = await self._counts.get([account.id])
+        return self._renderer.account(account, counts[account.id])
 
-    async def counts(self, account_id: int) -> Counts:
-        """Return what is counted of a member."""
-        return (await self._counts.get([account_id]))[account_id]
+    async def friend_count(self, account_id: int) -> int:
+        """Return how many friends a member has."""
+        return (await self._friend_counts.get([account_id])).get(account_id, 0)
 
     async def _load_counts(self, account_ids: Sequence[int]) -> dict[int, Counts]:
         friends, statuses = await asyncio.gather(

@@ -75,12 +75,6 @@ class Counts:
     statuses: int = 0
     last_status_at_ms: int = 0
 
-    def with_status(self, status: status_pb2.Status) -> "Counts":
-        """Return what they were before a status with that status, which may be among them already: a key has posted it earlier then."""
-        if status.visibility == status_pb2.VISIBILITY_DIRECT or self.last_status_at_ms >= status.created_at_ms:
-            return self
-        return Counts(self.friends, self.statuses + 1, status.created_at_ms)
-
 
 def iso_time(unix_ms: int) -> str:
     """Return a Unix time in milliseconds as ISO 8601."""

@@ -1,6 +1,7 @@
 """What the gateway asks status: statuses, threads, favourites."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from google.rpc import status_pb2 as rpc_status_pb2
 from kodama.page.v1.window_pb2 import Window
@@ -14,6 +15,13 @@ from chassis.errors import KodamaError, from_rpc_status
 from services.gateway.calling import Calling, put_key
 
 MAX_POSTS = 200
+
+
+class Posted(NamedTuple):
+    """What has been posted, and what is counted of its author with it."""
+
+    status: status_pb2.Status
+    author: pb.AuthorCount
 
 
 class StatusCalls(Calling):
@@ -34,7 +42,7 @@ class StatusCalls(Calling):
         visibility: status_pb2.Visibility.ValueType,
         in_reply_to_id: int = 0,
         media_ids: Sequence[int] = (),
-    ) -> status_pb2.Status:
+    ) -> Posted:
         """Post a status."""
         request = pb.CreateStatusRequest(
             account_id=account_id,
@@ -46,7 +54,7 @@ class StatusCalls(Calling):
         put_key(request)
         return await self._posts.get(request)
 
-    async def _create_statuses(self, requests: Sequence[pb.CreateStatusRequest]) -> list[status_pb2.Status | Exception]:
+    async def _create_statuses(self, requests: Sequence[pb.CreateStatusRequest]) -> list[Posted | Exception]:
         """Post statuses of one moment; the error of each is its own."""
         try:
             answer = await self._write(
@@ -132,8 +140,8 @@ class StatusCalls(Calling):
         return await self._read(self._status.BatchCountStatuses, request)
 
 
-def _outcome_of(result: pb.CreateStatusResult) -> status_pb2.Status | Exception:
+def _outcome_of(result: pb.CreateStatusResult) -> Posted | Exception:
     if result.WhichOneof("outcome") == "status":
-        return result.status
+        return Posted(result.status, result.author)
     error = rpc_status_pb2.Status.FromString(result.error)
     return from_rpc_status(error) or KodamaError(f"The post failed: {error.message}")

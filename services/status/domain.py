@@ -148,6 +148,29 @@ class NewStatus:
         )
 
 
+@dataclass(frozen=True)
+class StatusCount:
+    """How many statuses an account has, and the id of its last, 0 for none; direct ones are not counted."""
+
+    account_id: int
+    statuses: int
+    last_id: int
+
+
+class Posted(NamedTuple):
+    """A status that has been posted, and how many its author has with it."""
+
+    status: Status
+    counted: StatusCount
+
+
+def posted_as(new: NewStatus, status_id: int, before: StatusCount) -> Posted:
+    """Return what has been posted under an id by an author who had so many before."""
+    is_counted = new.visibility is not Visibility.DIRECT
+    counted = StatusCount(new.account_id, before.statuses + 1, status_id) if is_counted else before
+    return Posted(new.as_posted(status_id), counted)
+
+
 def check_new_status(
     account_id: int,
     text: str,

@@ -13,7 +13,7 @@ from chassis.idempotency import Write
 from chassis.ledger import Bell
 from services.status import posting_store, store
 from services.status.clients import Accounts, Media
-from services.status.domain import NewStatus, Status, check_mentions
+from services.status.domain import NewStatus, Posted, Status, StatusCount, check_mentions
 from services.status.reading import Reading
 
 
@@ -34,18 +34,18 @@ class Posting:
         self._domain = domain
         self._posts = Coalescer(self._insert_all)
 
-    async def post(self, new: NewStatus) -> Status:
-        """Post a status, or return what the same idempotency key has posted.
+    async def post(self, new: NewStatus) -> Posted:
+        """Post a status, or return what the same idempotency key has posted, with how many its author has now.
 
         Raises IdempotencyKeyReused where it came with another body, FailedPrecondition where what it posted is deleted, NotFound where
         the author may not see what they reply to, InvalidField where it mentions too many or shows pictures that it cannot, Conflict
         while another call under the same key is posting.
         """
         addressed, missing = await self._prepare(new)
-        status = await self._insert(addressed) if addressed is not None and not missing else None
-        if status is not None:
+        posted = await self._insert(addressed) if addressed is not None and not missing else None
+        if posted is not None:
             self._bell.ring()
-            return status
+            return posted
         async with connection(self._pool) as conn:
             claim = await store.find_claim(conn, new.account_id, new.request_id) if new.request_id else None
             if claim is None and missing:
@@ -58,12 +58,13 @@ class Posting:
                 raise Conflict("The same request is still running; please ask again in a moment.")
             if claim.made_id is None or claim.fingerprint != new.fingerprint:
                 raise IdempotencyKeyReused("This idempotency key has been used for another request.")
-            posted = await store.list_statuses(conn, new.account_id, [claim.made_id])
-        if not posted:
+            found = await store.list_statuses(conn, new.account_id, [claim.made_id])
+            counts = await store.count_statuses(conn, [new.account_id])
+        if not found:
             raise FailedPrecondition("The status that this idempotency key posted has been deleted.")
-        return posted[0]
+        return Posted(found[0], counts[0] if counts else StatusCount(new.account_id, 0, 0))
 
-    async def post_all(self, posts: Sequence[NewStatus]) -> list[Status | Exception]:
+    async def post_all(self, posts: Sequence[NewStatus]) -> list[Posted | Exception]:
         """Post what is made at the same moment; in the place of one that fails is what `post` raises for it."""
         # Most posts concern nobody but friends: those need no task of their own.
         plain = [_concerns_friends_only(new) for new in posts]
@@ -84,7 +85,7 @@ class Posting:
             return await self._address(new), []
         return await asyncio.gather(self._address(new), self._media.find_missing(new.account_id, new.media_ids))
 
-    async def _insert(self, new: NewStatus) -> Status | None:
+    async def _insert(self, new: NewStatus) -> Posted | None:
         """Insert a status; those that are posted at the same time are one statement and one flush of the log.
 
         Replies and what shows pictures excepted: they can fail for reasons that are not the others'.
@@ -99,7 +100,7 @@ class Posting:
                 raise
             raise InvalidField("media_ids", "Another status shows one of these pictures already.") from error
 
-    async def _insert_all(self, posts: Sequence[NewStatus]) -> list[Status | None]:
+    async def _insert_all(self, posts: Sequence[NewStatus]) -> list[Posted | None]:
         async with connection(self._pool) as conn:
             return await posting_store.insert_statuses(conn, posts)
 
@@ -129,7 +130,7 @@ def _concerns_friends_only(new: NewStatus) -> bool:
     return not new.in_reply_to_id and not new.media_ids and "@" not in new.text
 
 
-def _settled(outcome: Status | BaseException | None) -> Status | Exception:
-    if outcome is None or not isinstance(outcome, Status | Exception):
+def _settled(outcome: Posted | BaseException | None) -> Posted | Exception:
+    if outcome is None or not isinstance(outcome, Posted | Exception):
         raise outcome or RuntimeError("a post ended with nothing")  # was cancelled
     return outcome

@@ -9,10 +9,10 @@ from chassis import topology
 from chassis.database import Connection
 from chassis.ids import Kind
 from chassis.ledger import MAX_SHARING
-from services.status.domain import NewStatus, Status, Visibility
+from services.status.domain import NewStatus, Posted, StatusCount, Visibility, posted_as
 
 
-async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[Status | None]:
+async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[Posted | None]:
     """Insert statuses that reply to nothing, their idempotency keys and their work in one statement, all or none of them.
 
     Their fan-outs share ledger rows: a row for each would cost as much as the statuses themselves.
@@ -66,7 +66,9 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
             FROM posted JOIN made USING (id), unnest(made.notified) AS notified(id),
                 unnest(%(notice_tasks)s::text[], %(notice_queues)s::text[]) AS t(task, queue)
         )
-        SELECT made.number, made.id FROM posted JOIN made USING (id)
+        SELECT made.number, made.id, before.statuses, before.last_id
+        FROM posted JOIN made USING (id) CROSS JOIN LATERAL count_of(made.account_id) AS before
+        ORDER BY made.id
         """,
         {
             "kind": Kind.STATUS.value,
@@ -77,8 +79,14 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
             **{f"notice_{name}": values for name, values in topology.tasks_of("status.mentioned").items()},
         },
     )
-    ids: dict[int, int] = dict(await cursor.fetchall())
-    return [post.as_posted(ids[number]) if number in ids else None for number, post in enumerate(posts)]
+    posted: dict[int, Posted] = {}
+    counts: dict[int, StatusCount] = {}
+    for number, status_id, statuses, last_id in await cursor.fetchall():
+        author_id = posts[number].account_id
+        before = counts.get(author_id) or StatusCount(author_id, statuses, last_id or 0)
+        posted[number] = posted_as(posts[number], status_id, before)
+        counts[author_id] = posted[number].counted
+    return [posted.get(number) for number in range(len(posts))]
 
 
 def _as_json(number: int, post: NewStatus) -> dict[str, object]:

@@ -8,8 +8,7 @@ from chassis.errors import NotFound
 from chassis.paging import Page
 from services.status import revision_store, store
 from services.status.clients import SocialGraph
-from services.status.domain import Revision, Status, may_see, seen_visibilities
-from services.status.store import StatusCount
+from services.status.domain import Revision, Status, StatusCount, may_see, seen_visibilities
 
 
 class Reading:

@@ -2,6 +2,14 @@
 
 CREATE SCHEMA status;
 
+CREATE FUNCTION count_of(account bigint) RETURNS TABLE(statuses bigint, last_id bigint)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT (SELECT count(*) FROM statuses WHERE account_id = account)
+            - (SELECT count(*) FROM statuses WHERE account_id = account AND visibility = 4),
+        (SELECT id FROM statuses WHERE account_id = account AND visibility <> 4 ORDER BY id DESC LIMIT 1)
+$$;
+
 CREATE FUNCTION next_id(kind integer) RETURNS bigint
     LANGUAGE sql
     AS $$

@@ -14,7 +14,16 @@ from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of, pages_of_each
 from chassis.ragged import join, split
 from chassis.rpc import Service, method_names, require_batch
-from services.status.domain import HomeCard, NewStatus, Status, check_new_status, check_text, check_visibility
+from services.status.domain import (
+    HomeCard,
+    NewStatus,
+    Posted,
+    Status,
+    StatusCount,
+    check_new_status,
+    check_text,
+    check_visibility,
+)
 from services.status.editing import Editing
 from services.status.favouriting import Favouriting
 from services.status.homes import Homes
@@ -53,7 +62,8 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
 
     async def CreateStatus(self, request: pb.CreateStatusRequest, context: Context) -> pb.CreateStatusResponse:
         """Post a status."""
-        return pb.CreateStatusResponse(status=_to_proto(await self._posting.post(_to_new(request))))
+        posted = await self._posting.post(_to_new(request))
+        return pb.CreateStatusResponse(status=_to_proto(posted.status), author=_to_count(posted.counted))
 
     async def BatchCreateStatuses(
         self, request: pb.BatchCreateStatusesRequest, context: Context
@@ -303,10 +313,16 @@ def _checked(request: pb.CreateStatusRequest) -> NewStatus | InvalidField:
         return error
 
 
-def _to_result(outcome: Status | Exception) -> pb.CreateStatusResult:
-    if isinstance(outcome, Status):
-        return pb.CreateStatusResult(status=_to_proto(outcome))
+def _to_result(outcome: Posted | Exception) -> pb.CreateStatusResult:
+    if isinstance(outcome, Posted):
+        return pb.CreateStatusResult(status=_to_proto(outcome.status), author=_to_count(outcome.counted))
     return pb.CreateStatusResult(error=status_of("BatchCreateStatuses", outcome).SerializeToString())
+
+
+def _to_count(counted: StatusCount) -> pb.AuthorCount:
+    return pb.AuthorCount(
+        statuses=counted.statuses, last_status_at_ms=ids.created_at_ms(counted.last_id) if counted.last_id else 0
+    )
 
 
 def _to_cards(cards: Sequence[HomeCard]) -> status_pb2.StatusCards:

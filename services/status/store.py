@@ -9,7 +9,7 @@ from chassis import topology
 from chassis.database import Connection, array_of
 from chassis.ids import Kind
 from chassis.paging import Page
-from services.status.domain import OPEN, NewStatus, Status, Visibility
+from services.status.domain import OPEN, NewStatus, Posted, Status, StatusCount, Visibility, posted_as
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,7 @@ class Claim:
     made_id: int | None
 
 
-@dataclass(frozen=True)
-class StatusCount:
-    """How many statuses an account has, and the id of its last."""
-
-    account_id: int
-    statuses: int
-    last_id: int
-
-
-async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
+async def insert_status(conn: Connection, new: NewStatus) -> Posted | None:
     """Insert a status, its idempotency key and its work in one statement, and count it among its parent's replies.
 
     None where the key was used within a day or is just now, and where the parent is gone. The parent is locked before the id is made,
@@ -87,7 +78,7 @@ async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
             FROM posted, unnest(%(notified)s::bigint[]) AS notified(id),
                 unnest(%(notice_tasks)s::text[], %(notice_queues)s::text[]) AS t(task, queue)
         )
-        SELECT id FROM posted
+        SELECT posted.id, before.statuses, before.last_id FROM posted, count_of(%(account_id)s) AS before
         """,
         {
             "kind": Kind.STATUS.value,
@@ -108,7 +99,10 @@ async def insert_status(conn: Connection, new: NewStatus) -> Status | None:
         },
     )
     row = await cursor.fetchone()
-    return new.as_posted(row[0]) if row else None
+    if row is None:
+        return None
+    status_id, statuses, last_id = row
+    return posted_as(new, status_id, StatusCount(new.account_id, statuses, last_id or 0))
 
 
 def _published(visibility: int) -> dict[str, list[str]]:
@@ -341,20 +335,9 @@ async def count_all(conn: Connection) -> int:
 async def count_statuses(conn: Connection, account_ids: Sequence[int]) -> list[StatusCount]:
     """Return the count and the last id of each account that has statuses, without direct ones, which are nobody's business."""
     cursor = await conn.execute(
-        """
-        SELECT counted.account_id, counted.statuses, counted.last_id
-        FROM unnest(%(account_ids)s::bigint[]) AS asked(account_id) CROSS JOIN LATERAL (
-            SELECT asked.account_id,
-                -- Both counts are made of index entries alone.
-                (SELECT count(*) FROM statuses WHERE account_id = asked.account_id)
-                - (SELECT count(*) FROM statuses WHERE account_id = asked.account_id AND visibility = 4) AS statuses,
-                (
-                    SELECT id FROM statuses WHERE account_id = asked.account_id AND visibility <> 4
-                    ORDER BY id DESC LIMIT 1
-                ) AS last_id
-        ) AS counted
-        WHERE counted.last_id IS NOT NULL
-        """,
-        {"account_ids": array_of(set(account_ids))},
+        "SELECT account.id, counted.statuses, counted.last_id"
+        " FROM unnest(%s::bigint[]) AS account(id) CROSS JOIN LATERAL count_of(account.id) AS counted"
+        " WHERE counted.last_id IS NOT NULL",
+        (array_of(set(account_ids)),),
     )
     return [StatusCount(*row) for row in await cursor.fetchall()]

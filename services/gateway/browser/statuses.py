@@ -51,7 +51,7 @@ async def post_status(visit: Visit[NewStatus]) -> Response:
     try:
         picture = await upload(visit, params.description)
         media_id = str(picture.id) if picture is not None else media_id
-        made = await gateway.clients.create_status(
+        made, _ = await gateway.clients.create_status(
             account_id=visit.viewer_id,
             text=params.status,
             visibility=_visibility(params.visibility),

@@ -16,6 +16,7 @@ from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.context import Call
 from services.gateway.parameters import Id, IdList, LongText, MediaIds, NoParameters
+from services.gateway.rendering import Counts
 from services.gateway.routing import Handler, Route, encoded_response, json_response
 
 VISIBILITIES: Mapping[str, status_pb2.Visibility.ValueType] = {
@@ -56,15 +57,16 @@ async def post_status(call: Call[NewStatus]) -> Response:
     """Post a status; the same Idempotency-Key posts it once."""
     params, gateway, own_id = call.params, call.gateway, call.caller.account_id
     # All that the answer needs besides is fetched before anything is posted: what fails there leaves nothing behind.
-    own, counts = await asyncio.gather(gateway.clients.own_account(own_id), gateway.hydration.counts(own_id))
-    status = await gateway.clients.create_status(
+    own, friends = await asyncio.gather(gateway.clients.own_account(own_id), gateway.hydration.friend_count(own_id))
+    status, counted = await gateway.clients.create_status(
         account_id=own_id,
         text=params.status,
         visibility=VISIBILITIES.get(params.visibility, own.settings.default_visibility),
         in_reply_to_id=params.in_reply_to_id or 0,
         media_ids=params.media_ids,
     )
-    [posted] = await gateway.hydration.fragments_of((own.account, counts.with_status(status)), [status])
+    author = own.account, Counts(friends, counted.statuses, counted.last_status_at_ms)
+    [posted] = await gateway.hydration.fragments_of(author, [status])
     return encoded_response(posted)
 
 

@@ -9,7 +9,7 @@ from kodama.status.v1 import status_service_pb2 as pb
 
 from chassis.caller import GATEWAY, Signer
 from chassis.errors import IdempotencyKeyReused, InvalidField, KodamaError, NotFound, from_rpc_status
-from services.gateway.status_calls import StatusCalls
+from services.gateway.status_calls import Posted, StatusCalls
 from tests.integration.status.conftest import Wall
 
 NOBODYS = 1 << 60
@@ -57,9 +57,7 @@ async def test_the_gateway_posts_what_comes_together_in_one_call_each_with_its_o
     sizes: list[int] = []
 
     class Counting(StatusCalls):
-        async def _create_statuses(
-            self, requests: Sequence[pb.CreateStatusRequest]
-        ) -> list[status_pb2.Status | Exception]:
+        async def _create_statuses(self, requests: Sequence[pb.CreateStatusRequest]) -> list[Posted | Exception]:
             sizes.append(len(requests))
             return await super()._create_statuses(requests)
 
@@ -73,4 +71,4 @@ async def test_the_gateway_posts_what_comes_together_in_one_call_each_with_its_o
         return_exceptions=True,
     )
     assert sizes == [3]
-    assert [type(outcome).__name__ for outcome in outcomes] == ["Status", "InvalidField", "Status"]
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Posted", "InvalidField", "Posted"]

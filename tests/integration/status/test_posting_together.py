@@ -13,7 +13,7 @@ from chassis.database import Pool, connection, make_pool
 from chassis.ledger import MAX_SHARING, payloads_of
 from chassis.settings import Settings
 from services.status import posting_store, store
-from services.status.domain import NewStatus, Status, Visibility
+from services.status.domain import NewStatus, Posted, Status, StatusCount, Visibility
 
 AUTHOR, OTHER = 5, 6
 TABLES = ("statuses", "claims", "ledger")
@@ -31,7 +31,7 @@ def new(text: str, key: str = "", *, author: int = AUTHOR, visibility: Visibilit
 
 async def post(pool: Pool, *posts: NewStatus) -> list[Status | None]:
     async with connection(pool) as conn:
-        return await posting_store.insert_statuses(conn, posts)
+        return [each.status if each else None for each in await posting_store.insert_statuses(conn, posts)]
 
 
 async def rows(pool: Pool, table: str) -> list[dict[str, Any]]:
@@ -61,11 +61,13 @@ async def test_many_are_posted_as_one_would_be(pool: Pool) -> None:
     ]
     left: list[dict[str, list[str]]] = []
     for together in (True, False):
-        if together:
-            posted = await post(pool, *posts)
-        else:
-            async with connection(pool) as conn:
-                posted = [await store.insert_status(conn, each) for each in posts]
+        async with connection(pool) as conn:
+            if together:
+                answers = await posting_store.insert_statuses(conn, posts)
+            else:
+                answers = [await store.insert_status(conn, each) for each in posts]
+        posted = [each and each.status for each in answers]
+        check_counts([each for each in answers if each])
         assert [each and replace(each, id=0) for each in posted] == [each.as_posted(0) for each in posts]
         names = {str(each.id): f"post {number}" for number, each in enumerate(posted) if each}
         left.append({table: _bare(await rows(pool, table), names) for table in TABLES})
@@ -74,6 +76,17 @@ async def test_many_are_posted_as_one_would_be(pool: Pool) -> None:
                 await conn.execute(psycopg.sql.SQL("DELETE FROM {}").format(psycopg.sql.Identifier(table)))
     assert left[0] == left[1]
     assert len(left[0]["ledger"]) == 5 + 3  # all but the direct one to friends' homes, and who is mentioned hears of it
+
+
+def check_counts(answers: list[Posted]) -> None:
+    """Each is counted with all that its author has posted before it, in the order of the ids; direct ones are not."""
+    for author in (AUTHOR, OTHER):
+        count, last_id = 0, 0
+        for status, counted in sorted(answers, key=lambda each: each.status.id):
+            if status.account_id == author:
+                if status.visibility != Visibility.DIRECT:
+                    count, last_id = count + 1, status.id
+                assert counted == StatusCount(author, count, last_id)
 
 
 def _bare(found: list[dict[str, Any]], names: dict[str, str]) -> list[str]:

@@ -71,20 +71,50 @@ class CreateStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     STATUS_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def status(self) -> _status_pb2.Status: ...
+    @_builtins.property
+    def author(self) -> Global___AuthorCount: ...
     def __init__(
         self,
         *,
         status: _status_pb2.Status | None = ...,
+        author: Global___AuthorCount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateStatusResponse: _TypeAlias = CreateStatusResponse  # noqa: Y015
+
+@_typing.final
+class AuthorCount(_message.Message):
+    """AuthorCount is what is counted of an author, with what they have just posted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUSES_FIELD_NUMBER: _builtins.int
+    LAST_STATUS_AT_MS_FIELD_NUMBER: _builtins.int
+    statuses: _builtins.int
+    """Without direct ones."""
+    last_status_at_ms: _builtins.int
+    """When the last of them was posted, 0 for never."""
+    def __init__(
+        self,
+        *,
+        statuses: _builtins.int = ...,
+        last_status_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_status_at_ms", b"last_status_at_ms", "statuses", b"statuses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorCount: _TypeAlias = AuthorCount  # noqa: Y015
 
 @_typing.final
 class BatchCreateStatusesRequest(_message.Message):
@@ -118,21 +148,27 @@ class CreateStatusResult(_message.Message):
 
     STATUS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
     error: _builtins.bytes
     """The serialized google.rpc.Status that CreateStatus would have ended with."""
     @_builtins.property
     def status(self) -> _status_pb2.Status:
         """What was posted."""
 
+    @_builtins.property
+    def author(self) -> Global___AuthorCount:
+        """Beside a status only."""
+
     def __init__(
         self,
         *,
         status: _status_pb2.Status | None = ...,
         error: _builtins.bytes = ...,
+        author: Global___AuthorCount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "error", b"error", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "error", b"error", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["status", "error"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
