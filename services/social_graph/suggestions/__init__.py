@@ -1,9 +1,10 @@
 """Who might know whom: the one place where the friend graph is a networkx graph.
 
 Works on graphs of ids alone: no database, no tasks, no RPC. Reading order: `memory` (what a process does not keep), `graphs` (the
-graph), `layout` (its rows in another order), `model` (what is chosen per network), `kernel` (one pass over friends of friends),
-`features` and `filling`, `ranking` (from rows to suggestions), `hiding`, `learning` and `tuning` (how the model is chosen), `around`
-(single members, online), `plain` (the same in plain networkx), `explaining`, `pairs` and `networkx_backend`.
+graph), `layout` (its rows in another order), `model` (what is chosen per network), `tables` and `kernel` (one pass over friends of
+friends), `ahead` (what the next pass needs), `selecting` (the best of whom it found), `features` and `filling`, `ranking` (from rows to
+suggestions), `hiding`, `learning` and `tuning` (how the model is chosen), `around` (single members, online), `plain` (the same in plain
+networkx), `explaining`, `pairs` and `networkx_backend`.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -4,13 +4,17 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba import njit
+from numpy.typing import NDArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Array = NDArray[Any]
+Whole = Any
+"""A whole number: Python's, numpy's, or a compiled one."""
 
 
 def source_digest(package: Path) -> str:

@@ -22,9 +22,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from services.social_graph.suggestions.compiling import compiled, inlined
-from services.social_graph.suggestions.kernel import MEMBER, Array, Best, Network, Table, Whole, find
+from services.social_graph.suggestions.compiling import Array, Whole, compiled, inlined
+from services.social_graph.suggestions.kernel import MEMBER, Network
 from services.social_graph.suggestions.model import CANDIDATES, FEATURES, MAX_EGO
+from services.social_graph.suggestions.selecting import Best
+from services.social_graph.suggestions.tables import Table
 
 COUNT = len(FEATURES)
 LOGARITHMS = np.array([0.0, *(math.log(number) for number in range(1, 4096))])
@@ -32,7 +34,7 @@ LOGARITHMS = np.array([0.0, *(math.log(number) for number in range(1, 4096))])
 
 
 class Ego(NamedTuple):
-    """A member's friends, known by their places in `Table.friends`, and their candidates."""
+    """A member's friends, in the order of their slots, and their candidates."""
 
     friends: Array
     """uint64[friends, words]: who of the friends are friends of each other, a bit each."""
@@ -88,23 +90,24 @@ def log_of(number: Whole) -> Any:
 
 @compiled
 def look_around(
-    network: Network, bits: Whole, table: Table, size: Whole, best: Best, count: Whole, ego: Ego, describes: bool
+    network: Network, table: Table, friends: Array, best: Best, count: Whole, ego: Ego, describes: bool
 ) -> None:
     """Set the bits of `ego` for a member's friends, `size` in all, and the first candidates, in one more pass over the friends' rows.
 
     The sums in the table are not needed any more: the slots of candidates say who they are, as those of friends do.
     """
+    size = len(friends)
     words = (size + 63) >> 6
     ego.mutual[:count, :words] = 0
     if describes:
         ego.friends[:size, :words] = 0
     for r in range(count):
-        table.words[find(table, bits, best.rows[r])] = -1 - size - r
+        table.words[table.slots[best.rows[r]]] = -1 - size - r
     for i in range(size):
-        w = table.friends[i]
+        w = friends[i]
         bit = np.uint64(1) << np.uint64(i & 63)
         for q in range(np.uint64(network.indptr[w]), np.uint64(network.indptr[w + 1])):
-            word = table.words[find(table, bits, network.indices[q])]
+            word = table.words[np.uint64(table.slots[np.uint64(network.indices[q])])]
             if word >= 0 or word == MEMBER:
                 continue
             j = -1 - word

@@ -5,23 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from services.social_graph.suggestions.compiling import compiled
+from services.social_graph.suggestions.compiling import Array, Whole, compiled
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s
-from services.social_graph.suggestions.kernel import (
-    Array,
-    Best,
-    Network,
-    Table,
-    Whole,
-    comes_before,
-    enter,
-    find,
-    make_table,
-    row_of,
-    table_bits,
-)
+from services.social_graph.suggestions.kernel import Network
 from services.social_graph.suggestions.layout import Layout, lay_out
 from services.social_graph.suggestions.model import Source
+from services.social_graph.suggestions.selecting import Best, comes_before
+from services.social_graph.suggestions.tables import Table
 
 ROUNDS = 4
 MAX_STEPS = 100_000
@@ -94,11 +84,12 @@ def find_communities(indptr: Array, indices: Array, rounds: Whole) -> Array:
 
 @compiled
 def walk_on(
-    network: Network, bits: Whole, table: Table, best: Best, count: Whole, room: Whole, found: Array, scores: Array
+    network: Network, table: Table, used: Whole, best: Best, count: Whole, room: Whole, found: Array, scores: Array
 ) -> Whole:
     """Let the kernel go one step further, each candidate weighing their own score times d^-a.
 
-    Put at most `room` of whom it finds, and their scores, into the last two arrays, the best first; return how many they are.
+    Whom it finds has the table's next slots meanwhile, and their sums are where scores are. Put at most `room` of them, and their
+    scores, into the last two arrays, the best first; return how many they are.
     """
     indptr, indices = network.indptr, network.indices
     steps, taken = 0, 0
@@ -107,27 +98,24 @@ def walk_on(
         if steps > MAX_STEPS:
             break
         taken += 1
-    n = len(network.degrees)
-    far_bits, far = table_bits(steps, n), make_table(steps, n)
-    sums = np.zeros(len(far.words), dtype=np.float64)
-    size = 0
+    slots, rows, sums = table.slots, table.rows, table.scores
+    end = used
     for r in range(taken):
         x = best.rows[r]
         weight = best.scores[r] * network.weights[network.degrees[x]]
         for q in range(indptr[x], indptr[x + 1]):
-            h = find(far, far_bits, indices[q])
-            if far.words[h] == 0:
-                if table.words[find(table, bits, indices[q])] != 0:
-                    continue
-                far.words[h] = 1
-                size = enter(far, far_bits, h, indices[q], size)
-            sums[h] += weight
+            slot = slots[indices[q]]
+            if slot == 0:
+                slot = end
+                slots[indices[q]], rows[end], sums[end] = end, indices[q], 0.0
+                end += 1
+            if slot >= used:
+                sums[slot] += weight
     kept = 0
-    for i in range(size):
-        v = row_of(far, far_bits, far.touched[i])
-        kept = _keep(
-            network.places, found, scores, kept, room, v, sums[far.touched[i]] * network.factors[network.degrees[v]]
-        )
+    for i in range(used, end):
+        v = rows[i]
+        kept = _keep(network.places, found, scores, kept, room, v, sums[i] * network.factors[network.degrees[v]])
+        slots[v] = 0
     return kept
 
 
@@ -147,12 +135,12 @@ def _keep(places: Array, found: Array, scores: Array, kept: Whole, room: Whole, 
 
 
 @compiled
-def take_popular(order: Iterable[Whole], bits: Whole, table: Table, chosen: Array, size: Whole) -> Whole:
+def take_popular(order: Iterable[Whole], table: Table, chosen: Array, size: Whole) -> Whole:
     """Add rows of an order that are neither in the table nor chosen yet, until `chosen` is full; return how many are chosen then."""
     for v in order:
         if size == len(chosen):
             break
-        if table.words[find(table, bits, v)] != 0:
+        if table.slots[v] != 0:
             continue
         is_new = True
         for j in range(size):

@@ -7,32 +7,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from services.social_graph.suggestions.compiling import compiled
+from services.social_graph.suggestions.ahead import look_ahead
+from services.social_graph.suggestions.compiling import Array, Whole, compiled
 from services.social_graph.suggestions.features import COUNT, describe, look_around, make_ego, measure_ties
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s
-from services.social_graph.suggestions.kernel import (
-    COUNT_SHIFT,
-    FIRST_WEDGES,
-    SUM_MASK,
-    Array,
-    Best,
-    Network,
-    Table,
-    Whole,
-    accumulate,
-    clear,
-    comes_before,
-    find,
-    grown,
-    make_table,
-    network_of,
-    row_of,
-    row_wedges,
-    select_best,
-    table_bits,
-)
+from services.social_graph.suggestions.kernel import COUNT_SHIFT, SUM_MASK, Network, accumulate, network_of
 from services.social_graph.suggestions.layout import STEP_ROWS, Layout, as_it_is
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO
+from services.social_graph.suggestions.selecting import comes_before, make_best, select_best
+from services.social_graph.suggestions.tables import FRIEND_SLOT, Table, clear, put_back, take_table
 
 UNRANKED = 100
 """The rank of who is no candidate, or far behind."""
@@ -200,40 +183,39 @@ def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float
     """Return at which place, from 0, each hidden friend comes by each kernel: [a, b, hidden]."""
     ranks = np.empty((len(exponents_a), len(exponents_b), len(trial.hidden)), dtype=np.int32)
     factors = np.stack([network_of(trial.layout, 0.0, b).factors for b in exponents_b])
+    table = take_table(len(trial.graph))
     for i, a in enumerate(exponents_a):
-        _rank(network_of(trial.layout, a, 0.0), factors, trial.members, trial.starts, trial.hidden, ranks[i])
+        _rank(network_of(trial.layout, a, 0.0), factors, trial.members, trial.starts, trial.hidden, table, ranks[i])
+    put_back(table)
     return ranks
 
 
 @compiled
-def _rank(network: Network, factors: Array, members: Array, starts: Array, hidden: Array, ranks: Array) -> None:
+def _rank(
+    network: Network, factors: Array, members: Array, starts: Array, hidden: Array, table: Table, ranks: Array
+) -> None:
     """Fill the ranks: how many candidates come before each hidden friend, by each row of `factors`."""
-    n = len(network.degrees)
-    table = make_table(FIRST_WEDGES, n)
     for i in range(len(members)):
+        look_ahead(network.indptr, network.indices, network.degrees, members, i)
         u = members[i]
-        wedges = row_wedges(network, u)
-        bits, table = table_bits(wedges, n), grown(table, wedges, n)
-        used = accumulate(network, u, bits, table, 0)
-        first = network.indptr[u + 1] - network.indptr[u] + 1
+        used = accumulate(network, u, table, 0)
+        first = FRIEND_SLOT + network.indptr[u + 1] - network.indptr[u]
         for p in range(starts[i], starts[i + 1]):
             for f in range(len(factors)):
-                ranks[f, p] = _place_of(network, hidden[p], bits, table, first, used, factors[f])
-        clear(table, bits, used)
+                ranks[f, p] = _place_of(network, hidden[p], table, first, used, factors[f])
+        clear(table, used)
 
 
 @compiled
-def _place_of(
-    network: Network, v: Whole, bits: Whole, table: Table, first: Whole, used: Whole, factors: Array
-) -> Whole:
+def _place_of(network: Network, v: Whole, table: Table, first: Whole, used: Whole, factors: Array) -> Whole:
     """Return how many candidates come before v, counted as far as it matters."""
-    own = table.words[find(table, bits, v)]
+    own = table.words[table.slots[v]]
     if own <= 0:
         return UNRANKED
     score, mutual = (own & SUM_MASK) * factors[network.degrees[v]], own >> COUNT_SHIFT
     before = 0
     for i in range(first, used):
-        word, x = table.words[table.touched[i]], row_of(table, bits, table.touched[i])
+        word, x = table.words[i], table.rows[i]
         other = (word & SUM_MASK) * factors[network.degrees[x]]
         if comes_before(network.places, other, word >> COUNT_SHIFT, x, score, mutual, v):
             before += 1
@@ -246,30 +228,30 @@ def describe_trial(trial: Trial, a: float, b: float) -> tuple[Int32s, NDArray[np
     """Return the members' best candidates, [members, candidates], -1 for nobody, and their features, [members, candidates, features]."""
     rows = np.full((len(trial.members), CANDIDATES), -1, dtype=np.int32)
     features = np.zeros((*rows.shape, COUNT))
-    _describe(network_of(trial.layout, a, b), trial.members, rows, features)
+    table = take_table(len(trial.graph))
+    _describe(network_of(trial.layout, a, b), trial.members, table, rows, features)
+    put_back(table)
     return rows, features
 
 
 @compiled
-def _describe(network: Network, members: Array, rows: Array, features: Array) -> None:
+def _describe(network: Network, members: Array, table: Table, rows: Array, features: Array) -> None:
     """Fill, per member, the rows of their best candidates by the kernel, and the features of these; none above MAX_EGO friends."""
-    n, ego = len(network.degrees), make_ego(network, members, True)
-    table = make_table(FIRST_WEDGES, n)
-    best = Best(np.empty(CANDIDATES), np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.int64))
+    ego, best = make_ego(network, members, True), make_best()
     for i in range(len(members)):
+        look_ahead(network.indptr, network.indices, network.degrees, members, i)
         u = members[i]
-        friends = network.indptr[u + 1] - network.indptr[u]
-        if friends > MAX_EGO:
+        first = FRIEND_SLOT + network.indptr[u + 1] - network.indptr[u]
+        friends = table.rows[FRIEND_SLOT:first]
+        if len(friends) > MAX_EGO:
             continue
-        words = (friends + 63) >> 6
-        wedges = row_wedges(network, u)
-        bits, table = table_bits(wedges, n), grown(table, wedges, n)
-        used = accumulate(network, u, bits, table, CANDIDATES)
-        size = select_best(network, table, bits, friends + 1, used, CANDIDATES, best)
-        look_around(network, bits, table, friends, best, size, ego, True)
-        measure_ties(network, network.degrees[u], table.friends[:friends], ego)
+        words = (len(friends) + 63) >> 6
+        used = accumulate(network, u, table, CANDIDATES)
+        size = select_best(network, table, first, used, CANDIDATES, best)
+        look_around(network, table, friends, best, size, ego, True)
+        measure_ties(network, network.degrees[u], friends, ego)
         for r in range(size):
             rows[i, r] = best.rows[r]
             d_v = network.degrees[best.rows[r]]
             describe(ego, words, best.mutuals[r], network.degrees[u], d_v, best.scores[r], r, features[i, r])
-        clear(table, bits, used)
+        clear(table, used)

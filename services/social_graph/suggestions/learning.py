@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.social_graph.suggestions.compiling import compiled
-from services.social_graph.suggestions.kernel import Array
+from services.social_graph.suggestions.compiling import Array, compiled
 from services.social_graph.suggestions.model import Reranking
 
 MAX_STEPS = 15

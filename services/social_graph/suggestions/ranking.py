@@ -10,29 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.social_graph.suggestions.compiling import compiled
+from services.social_graph.suggestions.ahead import look_ahead
+from services.social_graph.suggestions.compiling import Array, Whole, compiled
 from services.social_graph.suggestions.features import COUNT, Ego, describe, look_around, lowest, make_ego, measure_ties
 from services.social_graph.suggestions.filling import Surroundings, surround, take_popular, walk_on
 from services.social_graph.suggestions.graphs import CsrGraph, Int32s, Int64s, read_only
-from services.social_graph.suggestions.kernel import (
-    FIRST_WEDGES,
-    Array,
-    Best,
-    Network,
-    Table,
-    Whole,
-    accumulate,
-    clear,
-    comes_before,
-    grown,
-    make_table,
-    network_of,
-    row_wedges,
-    select_best,
-    table_bits,
-)
+from services.social_graph.suggestions.kernel import Network, accumulate, network_of, row_wedges
 from services.social_graph.suggestions.layout import Layout, as_it_is
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO, Model, Reranking, Source
+from services.social_graph.suggestions.selecting import Best, comes_before, make_best, select_best
+from services.social_graph.suggestions.tables import FRIEND_SLOT, Table, clear, put_back, take_table
 
 FRIENDS_OF_FRIENDS, NEARBY, COMMUNITY, POPULAR = (int(source) for source in Source)
 NOBODY: Int32s = np.zeros(0, dtype=np.int32)
@@ -56,6 +43,11 @@ class Prepared:
         if not self.arrays:
             return as_it_is(self.graph)
         return Layout(*(read_only(self.arrays[name]) for name in Layout._fields))
+
+    @cached_property
+    def network(self) -> Network:
+        """The graph with the model's weights."""
+        return network_of(self.layout, self.model.a, self.model.b)
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -165,8 +157,9 @@ def _suggest_all(prepared: Prepared, members: Int64s, k: int, samples: int) -> R
         np.full((size, k, samples), -1, dtype=np.int32),
         np.zeros((size, k), dtype=np.uint8),
     )
-    network = network_of(prepared.layout, model.a, model.b)
-    _suggest(network, Weights.of(model.reranking), prepared.surroundings, members, results)
+    table = take_table(len(graph))
+    _suggest(prepared.network, Weights.of(model.reranking), prepared.surroundings, members, table, results)
+    put_back(table)
     return Rows(
         graph.account_ids[prepared.layout.order[members]],
         results.counts,
@@ -185,36 +178,36 @@ def _ids(prepared: Prepared, rows: Int32s) -> Int64s:
 
 
 @compiled
-def _suggest(network: Network, weights: Weights, surroundings: Surroundings, members: Array, results: Results) -> None:
+def _suggest(
+    network: Network, weights: Weights, surroundings: Surroundings, members: Array, table: Table, results: Results
+) -> None:
     """Fill the results' rows, one for each of the members."""
     k, samples = results.suggested.shape[1], results.sample_friends.shape[2]
     reranks = len(weights.plain) > 0
-    n, ego = len(network.degrees), make_ego(network, members, reranks)
-    table = make_table(FIRST_WEDGES, n)
-    best = Best(np.empty(CANDIDATES), np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.int64))
+    ego, best = make_ego(network, members, reranks), make_best()
     ranks, places = np.empty(CANDIDATES), np.arange(CANDIDATES)
     for i in range(len(members)):
+        look_ahead(network.indptr, network.indices, network.degrees, members, i)
         u = members[i]
-        friends = network.indptr[u + 1] - network.indptr[u]
-        wedges = row_wedges(network, u)
-        bits, table = table_bits(wedges, n), grown(table, wedges, n)
-        looks = reranks and friends <= MAX_EGO
+        first = FRIEND_SLOT + network.indptr[u + 1] - network.indptr[u]
+        friends = table.rows[FRIEND_SLOT:first]
+        looks = reranks and len(friends) <= MAX_EGO
         most = CANDIDATES if looks else k
-        used = accumulate(network, u, bits, table, most)
-        size = select_best(network, table, bits, friends + 1, used, most, best)
+        used = accumulate(network, u, table, most)
+        size = select_best(network, table, first, used, most, best)
         if looks or samples > 0:
-            look_around(network, bits, table, friends, best, size, ego, looks)
+            look_around(network, table, friends, best, size, ego, looks)
         if looks:
-            _rerank(network, weights, network.degrees[u], table.friends[:friends], ego, best, size, ranks, places)
+            _rerank(network, weights, network.degrees[u], friends, ego, best, size, ranks, places)
         elif reranks:
             places[:size] = np.arange(size)
-        _put(table.friends, (friends + 63) >> 6, ego, best, places, min(k, size), i, results)
+        _put(friends, ego, best, places, min(k, size), i, results)
         if looks:
             for j in range(results.counts[i]):
                 results.scores[i, j] = math.exp(ranks[places[j]])
         if size < k and len(surroundings.popular_order) > 0:
-            _fill(network, surroundings, u, bits, table, best, i, results)
-        clear(table, bits, used)
+            _fill(network, surroundings, u, table, used, best, i, results)
+        clear(table, used)
 
 
 @compiled
@@ -252,10 +245,9 @@ def _rerank(
 
 
 @compiled
-def _put(
-    friends: Array, words: Whole, ego: Ego, best: Best, places: Array, kept: Whole, i: Whole, results: Results
-) -> None:
+def _put(friends: Array, ego: Ego, best: Best, places: Array, kept: Whole, i: Whole, results: Results) -> None:
     """Write the first friends of friends down, with the mutual friends that say most."""
+    words = (len(friends) + 63) >> 6
     results.counts[i] = kept
     for j in range(kept):
         r = places[j]
@@ -272,8 +264,8 @@ def _fill(
     network: Network,
     surroundings: Surroundings,
     u: Whole,
-    bits: Whole,
     table: Table,
+    used: Whole,
     best: Best,
     i: Whole,
     results: Results,
@@ -282,16 +274,16 @@ def _fill(
     suggested, scores, sources = results.suggested[i], results.scores[i], results.sources[i]
     size, k = results.counts[i], len(suggested)
     found, found_scores = np.empty(k, dtype=np.int64), np.empty(k)
-    near = size + walk_on(network, bits, table, best, size, k - size, found, found_scores)
+    near = size + walk_on(network, table, used, best, size, k - size, found, found_scores)
     for j in range(size, near):
         suggested[j], scores[j], sources[j] = found[j - size], found_scores[j - size], NEARBY
         if j > 0:
             scores[j] = min(scores[j], scores[j - 1])
     community = surroundings.communities[u]
     start, stop = surroundings.community_starts[community], surroundings.community_starts[community + 1]
-    both = take_popular(range(start, stop), bits, table, suggested, near)
+    both = take_popular(range(start, stop), table, suggested, near)
     sources[near:both] = COMMUNITY
-    results.counts[i] = take_popular(surroundings.popular_order, bits, table, suggested, both)
+    results.counts[i] = take_popular(surroundings.popular_order, table, suggested, both)
     sources[both : results.counts[i]] = POPULAR
 
 

@@ -1,6 +1,7 @@
 """Suggestions: the kernel against plain networkx, and both against a brute force that knows nothing of either."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -26,7 +27,7 @@ from services.social_graph.suggestions import (
     suggest_members,
     suggest_rows,
 )
-from services.social_graph.suggestions.kernel import SMALL
+from services.social_graph.suggestions.tables import put_back, take_table
 
 Network = nx.Graph
 GRAPHS: dict[str, "Network[Any]"] = {
@@ -220,15 +221,37 @@ def test_nobody_is_left_out_by_stopping_early(model: Model) -> None:
 
 @members
 def test_a_large_network_gives_what_a_small_one_does(model: Model) -> None:
-    """Large networks have a hash table in the place of an array; most of these members have no friends."""
+    """Members far from each other among many who have no friends."""
     network = nx.barabasi_albert_graph(400, 5, seed=2)
     ends = np.array(network.edges, dtype=np.int64) * 500
-    small = CsrGraph.from_rows(np.arange(SMALL + 70_000), ends[:, 0], ends[:, 1])
+    large = CsrGraph.from_rows(np.arange(200_001), ends[:, 0], ends[:, 1])
     rows = np.array(sorted(network), dtype=np.int64) * 500
-    found = suggest_members(Prepared(small, model, {}), rows, k=20)
+    found = suggest_members(Prepared(large, model, {}), rows, k=20)
     for i, (member, best) in enumerate(suggest(CsrGraph.from_networkx(network), model=model, k=20).items()):
         near = [s for s in best if s.source is Source.FRIENDS_OF_FRIENDS]
         assert found.account_ids[i] == member * 500
         assert found.suggested[i, : found.counts[i]].tolist() == [s.account_id * 500 for s in near]
         assert found.scores[i, : found.counts[i]].tolist() == [s.score for s in near]
         assert found.sample_friends[i, 0].tolist() == [friend * 500 for friend in (*near[0].sample_friends, 0, 0)[:3]]
+
+
+def test_threads_that_compute_at_once_find_what_one_does() -> None:
+    small, large = (prepare(CsrGraph.from_networkx(GRAPHS[name]), MODELS["re-ranked"]) for name in ("karate", "hubs"))
+    works = [(prepared, start) for prepared in (small, large) for start in range(0, 30, 10)] * 5
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda work: suggest_rows(work[0], work[1], work[1] + 10), works))
+    for (prepared, start), rows in zip(works, found, strict=True):
+        assert np.array_equal(rows.suggested, suggest_rows(prepared, start, start + 10).suggested)
+
+
+@graphs
+@members
+def test_what_a_member_leaves_behind_is_empty(network: "Network[Any]", model: Model) -> None:
+    """Memory is used again for the next member, and for the next graph."""
+    suggest(CsrGraph.from_networkx(network), model=model)
+    table = take_table(len(network))
+    try:
+        assert not table.slots.any()
+        assert not table.words.any()
+    finally:
+        put_back(table)
