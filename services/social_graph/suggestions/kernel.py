@@ -25,7 +25,7 @@ SUM_MASK = (1 << COUNT_SHIFT) - 1
 MEMBER = -(1 << 63)
 """The word of the member. That of their i-th friend is -1 - i."""
 FEW = 64
-"""So many friends or fewer are put in order by comparing all with all, which takes no decision that could be foreseen wrongly."""
+"""So many friends or fewer are put in order by comparing all with all, several at a time: nothing is decided that could not be foreseen."""
 SLACK = 1 + 1e-12
 """What products of floats may be off by, and more."""
 

@@ -9,22 +9,23 @@ from services.social_graph.suggestions.kernel import COUNT_SHIFT, SUM_MASK, Netw
 from services.social_graph.suggestions.model import CANDIDATES
 from services.social_graph.suggestions.tables import Table
 
-GROUPS = 128
-"""More than CANDIDATES, a power of two."""
-CLASSES = 128
+LAST_PLACE = (1 << 31) - 1
+"""No place is above it."""
+LOOKS = 40
+"""How often it is looked whether a bound is right: each look halves what it may be off by."""
+FEW = 256
+"""So many or fewer are put in order by comparing all with all, several at a time: nothing is decided that could not be foreseen."""
 
 
 class Best(NamedTuple):
-    """The best candidates, the best first, and what it takes to find them."""
+    """The best candidates, the best first, and room for what it takes to find them."""
 
     scores: Array
     mutuals: Array
     rows: Array
-    highest: Array
-    """int64: the highest score of each group, as a pattern."""
-    starts: Array
-    ends: Array
-    """int64: where each class of scores begins among the best, and how far it has come."""
+    firsts: Array
+    seconds: Array
+    """int64: what the few that are left are compared by, first and second, the higher the better."""
 
 
 @compiled
@@ -34,9 +35,8 @@ def make_best() -> Best:
         np.empty(CANDIDATES),
         np.empty(CANDIDATES, dtype=np.int64),
         np.empty(CANDIDATES, dtype=np.int64),
-        np.empty(GROUPS, dtype=np.int64),
-        np.zeros(CLASSES + 1, dtype=np.int64),
-        np.zeros(CLASSES, dtype=np.int64),
+        np.empty(FEW, dtype=np.int64),
+        np.empty(FEW, dtype=np.int64),
     )
 
 
@@ -54,34 +54,20 @@ def comes_before(
 
 @compiled
 def select_best(network: Network, table: Table, start: Whole, stop: Whole, most: Whole, best: Best) -> Whole:
-    """Put the best candidates of the slots from start to stop - 1, at most `most`, into `best`; return how many they are.
-
-    Scores are compared as the whole numbers that have the same 64 bits, which are in the same order. Who is surely not among the best
-    is left out. The others are counted by classes of nearly equal scores, and only within a class they are put in order.
-    """
+    """Put the best candidates of the slots from start to stop - 1, at most `most`, into `best`; return how many they are."""
     _score(network, table, start, stop)
-    patterns = table.scores.view(np.int64)
-    least, top = _range(patterns[start:stop], most, best.highest)
+    patterns = table.scores.view(np.int64)  # scores are in the order of the whole numbers that have the same bits
+    least = _find_bound(patterns[start:stop], most)
     count = 0
     for i in range(start, stop):
         table.chosen[count] = i
         count += patterns[i] >= least
-    shift = 0
-    while (top - least) >> shift >= CLASSES:
-        shift += 1
-    starts, ends = best.starts, best.ends
-    starts[:] = 0
-    for i in table.chosen[:count]:
-        starts[1 + ((top - patterns[i]) >> shift)] += 1
-    for c in range(CLASSES):
-        starts[c + 1] = min(most, starts[c + 1] + starts[c])
-        ends[c] = starts[c]
-    for i in table.chosen[:count]:
-        c = (top - patterns[i]) >> shift
-        if starts[c] < starts[c + 1]:
-            mutual, x = table.words[i] >> COUNT_SHIFT, table.rows[i]
-            ends[c] = _insert(network.places, best, starts[c], ends[c], starts[c + 1], table.scores[i], mutual, x)
-    return starts[CLASSES]
+    if count <= FEW:
+        return _rank(network, table, table.chosen[:count], most, best)
+    size = 0
+    for i in table.chosen[:count]:  # many with the same score, of whom ids that rise leave out most at once
+        size = _insert(network.places, best, size, most, table.scores[i], table.words[i] >> COUNT_SHIFT, table.rows[i])
+    return size
 
 
 @compiled
@@ -98,51 +84,60 @@ def _score(network: Network, table: Table, start: Whole, stop: Whole) -> None:
 
 
 @compiled
-def _range(patterns: Array, most: Whole, highest: Array) -> tuple[Whole, Whole]:
-    """Return from where to where the best patterns are: all that are among the `most` highest, and few others. None are below zero.
+def _find_bound(patterns: Array, most: Whole) -> Whole:
+    """Return a bound, not below zero, that the `most` highest patterns reach, and few others do unless many are the same."""
+    if len(patterns) <= most:
+        return np.int64(0)
+    least, above = patterns[0], patterns[0]
+    for i in range(len(patterns)):  # by their places: several at a time then
+        least, above = min(least, patterns[i]), max(above, patterns[i])
+    least, above = max(np.int64(0), least), above + 1
+    for _ in range(LOOKS):
+        middle = least + ((above - least) >> 1)
+        count = 0
+        for i in range(len(patterns)):
+            count += patterns[i] >= middle
+        if count < most:
+            above = middle
+        else:
+            least = middle
+            if count <= most + (most >> 3):
+                break
+    return least
 
-    Each is in one of some more groups than are wanted. The highest of so many groups are as many patterns, so that the least of
-    these is a bound that holds.
-    """
-    groups = 32
-    while groups < most + most // 4:
-        groups *= 2
-    top = np.int64(0)
-    for pattern in patterns:
-        top = max(top, pattern)
-    if len(patterns) < 2 * groups:
-        least = top
-        for pattern in patterns:
-            least = min(least, pattern) if pattern >= 0 else least
-        return least, top
-    highest[:groups] = patterns[:groups]
-    for start in range(groups, len(patterns) - groups + 1, groups):
-        for j in range(groups):
-            highest[j] = max(highest[j], patterns[start + j])
-    least = top
-    for i in range(groups):
-        above = 0
-        for j in range(groups):
-            above += highest[j] > highest[i]
-        if above < most:
-            least = min(least, highest[i])
-    return max(np.int64(0), least), top
+
+@compiled
+def _rank(network: Network, table: Table, slots: Array, most: Whole, best: Best) -> Whole:
+    """Put the best of a few slots in order; return how many they are."""
+    firsts, seconds = best.firsts[: len(slots)], best.seconds[: len(slots)]
+    patterns = table.scores.view(np.int64)
+    for i in range(len(slots)):
+        slot = slots[i]
+        firsts[i] = patterns[slot]
+        seconds[i] = (table.words[slot] >> COUNT_SHIFT) << 32 | (LAST_PLACE - network.places[table.rows[slot]])
+    for i in range(len(slots)):
+        first, second, before = firsts[i], seconds[i], 0
+        for j in range(len(slots)):
+            before += (firsts[j] > first) | ((firsts[j] == first) & (seconds[j] > second))
+        if before < most:
+            slot = slots[i]
+            best.scores[before] = table.scores[slot]
+            best.mutuals[before] = table.words[slot] >> COUNT_SHIFT
+            best.rows[before] = table.rows[slot]
+    return min(most, len(slots))
 
 
 @inlined
-def _insert(
-    places: Array, best: Best, start: Whole, end: Whole, stop: Whole, score: Any, mutual: Whole, x: Whole
-) -> Whole:
-    """Put a candidate where it belongs into best[start:end], whose room is up to `stop`; return where that ends then."""
+def _insert(places: Array, best: Best, size: Whole, most: Whole, score: Any, mutual: Whole, x: Whole) -> Whole:
+    """Put a candidate where it belongs among so many best, at most `most`; return how many they are then."""
     scores, mutuals, rows = best.scores, best.mutuals, best.rows
-    i = end
-    if end == stop:
-        i = end - 1
-        if not comes_before(places, score, mutual, x, scores[i], mutuals[i], rows[i]):
-            return end
-    end = i + 1
-    while i > start and comes_before(places, score, mutual, x, scores[i - 1], mutuals[i - 1], rows[i - 1]):
+    if size == most:
+        size -= 1
+        if not comes_before(places, score, mutual, x, scores[size], mutuals[size], rows[size]):
+            return most
+    i = size
+    while i > 0 and comes_before(places, score, mutual, x, scores[i - 1], mutuals[i - 1], rows[i - 1]):
         scores[i], mutuals[i], rows[i] = scores[i - 1], mutuals[i - 1], rows[i - 1]
         i -= 1
     scores[i], mutuals[i], rows[i] = score, mutual, x
-    return end
+    return size + 1
