@@ -220,6 +220,15 @@ def test_nobody_is_left_out_by_stopping_early(model: Model) -> None:
 
 
 @members
+def test_who_is_as_good_as_hundreds_behind_a_hub_comes_in_the_order_of_ids(model: Model) -> None:
+    network = nx.star_graph(600)
+    network.add_edges_from([(1, 2), (3, 2), (5, 600), (599, 600), (299, 300), (301, 300)])
+    csr, members = CsrGraph.from_networkx(network), [1, 2, 3, 300, 598, 600]
+    for k in (1, 20, 50):
+        assert suggest(csr, members, model=model, k=k) == suggest(network, members, model=model, k=k)
+
+
+@members
 def test_a_large_network_gives_what_a_small_one_does(model: Model) -> None:
     """Members far from each other among many who have no friends."""
     network = nx.barabasi_albert_graph(400, 5, seed=2)
