@@ -18,6 +18,8 @@ MAX_STEPS = 15
 MAX_HALVINGS = 10
 TOLERANCE = 1e-6
 SMALLEST_SPREAD = 1e-9
+NEGLIGIBLE = 1e-10
+"""Candidates with less of a member's odds than this add nothing to where the loss falls, and how fast."""
 STRENGTH = 20.0
 """Of the regularisation, on scaled features: as much as some twenty members have to say."""
 Floats = NDArray[np.float64]
@@ -124,41 +126,63 @@ def _evaluate(
     """Return the loss, its gradient and its Hessian; candidates that exist come first in each list."""
     count = features.shape[2]
     loss, slope, curve = 0.5 * strength * (weights**2).sum(), strength * weights, strength * np.eye(2 * count)
-    inputs, odds = np.empty((features.shape[1], 2 * count)), np.empty(features.shape[1])
+    inputs, odds = np.empty((features.shape[1], count)), np.empty(features.shape[1])
+    plain, by_friends = weights[:count] / scale[:count], weights[count:] / scale[count:]
     for m in members:
         size = exists[m].sum()
         highest = -np.inf
         for c in range(size):
             odds[c] = features[m, c, 0]
             for f in range(count):
-                inputs[c, f] = features[m, c, f] / scale[f]
-                inputs[c, count + f] = features[m, c, f] * z[m] / scale[count + f]
-                odds[c] += inputs[c, f] * weights[f] + inputs[c, count + f] * weights[count + f]
+                odds[c] += features[m, c, f] * (plain[f] + by_friends[f] * z[m])
             highest = max(highest, odds[c])
         share = 1.0 / is_friend[m].sum()
+        total = 0.0
         for c in range(size):
             loss -= share * (odds[c] - highest) if is_friend[m, c] else 0.0
             odds[c] = math.exp(odds[c] - highest)
-        total = odds[:size].sum()
+            total += odds[c]
         loss += math.log(total)
-        _add_derivatives(inputs[:size], odds[:size] / total, is_friend[m], share, slope, curve)
+        kept = 0
+        for c in range(size):
+            if odds[c] > NEGLIGIBLE * total or is_friend[m, c]:
+                odds[kept] = odds[c] / total
+                for f in range(count):
+                    inputs[kept, f] = features[m, c, f] / scale[f]
+                    slope[f] -= share * inputs[kept, f] if is_friend[m, c] else 0.0
+                    slope[count + f] -= share * z[m] * features[m, c, f] / scale[count + f] if is_friend[m, c] else 0.0
+                kept += 1
+        _add_derivatives(inputs[:kept], odds[:kept], z[m] * scale[:count] / scale[count:], slope, curve)
+    for f in range(2 * count):
+        for g in range(f):
+            curve[f, g] = curve[g, f]
     return loss, slope, curve
 
 
 @compiled
-def _add_derivatives(inputs: Array, odds: Array, is_friend: Array, share: float, slope: Array, curve: Array) -> None:
-    """Add one member's part to the gradient and the Hessian, which is the spread of the inputs under the odds."""
-    width = inputs.shape[1]
-    mean = np.zeros(width)
+def _add_derivatives(inputs: Array, odds: Array, times: Array, slope: Array, curve: Array) -> None:
+    """Add what one member's odds add to the gradient, and to the upper half of the Hessian: the spread of the inputs under the odds.
+
+    A feature's second weight has the first one's input times a number, `times`, that all of a member's candidates share.
+    """
+    count = inputs.shape[1]
+    mean, spread = np.zeros(count), np.zeros((count, count))
     for c in range(len(inputs)):
-        for f in range(width):
+        for f in range(count):
             mean[f] += odds[c] * inputs[c, f]
-            slope[f] += (odds[c] - (share if is_friend[c] else 0.0)) * inputs[c, f]
     for c in range(len(inputs)):
-        for f in range(width):
+        for f in range(count):
             weighted = odds[c] * (inputs[c, f] - mean[f])
-            for g in range(width):
-                curve[f, g] += weighted * (inputs[c, g] - mean[g])
+            for g in range(f, count):
+                spread[f, g] += weighted * (inputs[c, g] - mean[g])
+    for f in range(count):
+        slope[f] += mean[f]
+        slope[count + f] += mean[f] * times[f]
+        for g in range(count):
+            both = spread[min(f, g), max(f, g)]
+            curve[f, g] += both
+            curve[f, count + g] += both * times[g]
+            curve[count + f, count + g] += both * times[f] * times[g]
 
 
 def rate_lists(lists: Lists, reranking: Reranking) -> Floats:
