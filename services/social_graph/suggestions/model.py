@@ -23,8 +23,13 @@ FEATURES = (
     "density_among_mutual_friends",
     "candidate_friends",
     "union_of_friends",
+    "strongest_tie",
+    "paths_through_two_friends",
 )
-"""What the re-ranking looks at (features.py has the formulas): each once plain, once times the log of the member's number of friends."""
+"""What the re-ranking looks at (features.py has the formulas): each once plain, once times the log of the member's number of friends.
+
+New ones are added at the end: the weights of models that are stored belong to the first ones.
+"""
 
 
 class Source(IntEnum):
@@ -45,6 +50,14 @@ class Reranking(msgspec.Struct, frozen=True):
     by_friends: tuple[float, ...]
     centre: float
     """What is subtracted from the logarithm of the member's number of friends."""
+
+    def __post_init__(self) -> None:
+        """Let models of before, which know fewer features, have no weight for the others. Raises ValueError for more than there are."""
+        for name in ("plain", "by_friends"):
+            weights = getattr(self, name)
+            if len(weights) > len(FEATURES):
+                raise ValueError(f"{len(weights)} weights, but {len(FEATURES)} features")
+            msgspec.structs.force_setattr(self, name, weights + (0.0,) * (len(FEATURES) - len(weights)))
 
     def parts(self, features: Sequence[float], friends: int) -> Iterator[float]:
         """Yield what each feature adds for a member with so many friends."""

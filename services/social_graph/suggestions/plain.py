@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from services.social_graph.suggestions.features import NO_PATHS
 from services.social_graph.suggestions.filling import MAX_STEPS, ROUNDS, SCRAMBLE
 from services.social_graph.suggestions.kernel import ONE
 from services.social_graph.suggestions.model import CANDIDATES, MAX_EGO, Model, Source, Suggestion
@@ -82,16 +83,22 @@ class Plain:
         """Return the features of a pair with mutual friends, in the order of FEATURES; features.py has the formulas."""
         mutual = sorted(self._sets[u] & self._sets[v], key=lambda w: (self._degrees[w], w))
         d_u, d_v, m = self._degrees[u], self._degrees[v], len(mutual)
-        allocation = tie = weighted = 0.0
+        allocation = tie = weighted = strongest = paths = 0.0
         edges = 0
         for w in mutual:
-            common = len(self._sets[u] & self._sets[w])
+            common = sorted(self._sets[u] & self._sets[w], key=lambda x: (self._degrees[x], x))
             inside = len(self._sets[w].intersection(mutual))
             inverse = 1.0 / self._degrees[w]
+            strength = (len(common) + 1.0) / (d_u + self._degrees[w] - len(common))
             allocation += inverse
-            tie += (common + 1.0) / (d_u + self._degrees[w] - common)
+            tie += strength
+            strongest = max(strongest, strength)
             edges += inside
             weighted += inside * inverse
+            onward = 0.0
+            for x in common:
+                onward += 1.0 / self._degrees[x]
+            paths += onward * inverse
         return [
             math.log(score),
             math.log(m),
@@ -102,6 +109,8 @@ class Plain:
             edges / (m * (m - 1.0)) if m > 1 else 0.0,
             math.log(d_v),
             math.log(max(1, d_u + d_v - m)),
+            math.log(strongest),
+            math.log(NO_PATHS + paths),
         ]
 
     def mutual_friends(self, u: int, v: int) -> list[int]:
