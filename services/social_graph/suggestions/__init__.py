@@ -34,7 +34,7 @@ def __getattr__(name: str) -> Any:
 
 def warm_up() -> None:
     """Compile everything, or load what was compiled before, so that no member waits for it: from a second to half a minute."""
-    ends = np.arange(1, 41)
+    ends = np.arange(1, 81)
     graph = CsrGraph.from_edges(np.concatenate((ends, ends)), np.concatenate((ends + 1, ends + 2)))
     model = tune(graph, seed=1).model
     prepared = prepare(graph, Model(model.a, model.b, Reranking((0.0,) * len(FEATURES), (0.0,) * len(FEATURES), 0.0)))

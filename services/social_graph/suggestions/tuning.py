@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.social_graph.suggestions.graphs import CsrGraph
+from services.social_graph.suggestions.graphs import CsrGraph, Int64s
 from services.social_graph.suggestions.hiding import Trial, describe_trial, hide, rank
 from services.social_graph.suggestions.learning import Lists, fit, join, rate_lists
 from services.social_graph.suggestions.model import Model, Reranking
@@ -25,12 +25,13 @@ WEDGES = 60_000_000
 ENOUGH_HIDDEN = 6000
 MAX_TRIALS = 8
 """Small networks are tried several times, with other friendships hidden, until there are enough of these."""
-MIN_FRIENDSHIPS = 20
+MIN_FRIENDSHIPS = 100
+"""With fewer, not ten can be hidden at a time, and what finds these best is chance."""
 FOLDS = 3
 PLACES = (5, 10, 20)
 CLEAR = 2.0
 """A new model replaces the previous one when it gains more than so many standard errors."""
-LIKELY = 1.0
+LIKELY = 1.5
 """What resource allocation, and the kernel's order, have to be beaten by, in standard errors."""
 
 Floats = NDArray[np.float64]
@@ -53,6 +54,8 @@ class Tuning(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, eq=False)
 class _Judged:
     model: Model
+    members: Int64s
+    """[members of all trials] rows: who is in several trials is there as often."""
     quality: Floats
     """Per member of all trials; that of a re-ranking is by weights learnt from other members."""
 
@@ -81,7 +84,7 @@ def tune(graph: CsrGraph, *, seed: int, previous: Model | None = None) -> Tuning
     if previous is not None:
         before = judge(trials, previous)
         figures["previous"] = float(before.quality.mean())
-    gain, error = compare(best.quality, before.quality)
+    gain, error = compare(best, before)
     is_previous_kept = previous is not None and gain <= CLEAR * error
     chosen = baseline if is_previous_kept else best.model
     return Tuning(chosen, is_previous_kept, gain, error, figures, time.perf_counter() - began)
@@ -99,14 +102,20 @@ def choose_kernel(trials: Sequence[Trial]) -> tuple[_Judged, _Judged]:
     quality = np.concatenate(
         [trial.mean(quality_of(rank(trial, EXPONENTS_A, EXPONENTS_B))) for trial in trials], axis=2
     )
+    members = members_of(trials)
     default = Model.default()
     allocation = quality[EXPONENTS_A.index(default.a), EXPONENTS_B.index(default.b)]
     gains = quality - allocation
-    surely = gains.mean(axis=2) - LIKELY * gains.std(axis=2) / math.sqrt(max(1, gains.shape[2] - 1))
+    surely = gains.mean(axis=2) - LIKELY * error_of(gains, members)
     i, j = np.unravel_index(int(surely.argmax()), surely.shape)
     if surely[i, j] <= 0:
-        return _Judged(default, allocation), _Judged(default, allocation)
-    return _Judged(default, allocation), _Judged(Model(EXPONENTS_A[i], EXPONENTS_B[j]), quality[i, j])
+        return _Judged(default, members, allocation), _Judged(default, members, allocation)
+    return _Judged(default, members, allocation), _Judged(Model(EXPONENTS_A[i], EXPONENTS_B[j]), members, quality[i, j])
+
+
+def members_of(trials: Sequence[Trial]) -> Int64s:
+    """Return the members of all trials, one trial's after the other's."""
+    return np.concatenate([trial.members for trial in trials])
 
 
 def quality_of(ranks: NDArray[np.int32]) -> Floats:
@@ -137,10 +146,11 @@ def choose_reranking(lists: Lists, kernel: _Judged, seed: int) -> _Judged:
     for fold in range(FOLDS):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         quality[inside] = judge_lists(lists.of(inside), fit(lists, outside))
-    gain, error = compare(quality, kernel.quality)
+    reranked = _Judged(kernel.model, kernel.members, quality)
+    gain, error = compare(reranked, kernel)
     if gain <= LIKELY * error:
         return kernel
-    return _Judged(Model(kernel.model.a, kernel.model.b, fit(lists)), quality)
+    return replace(reranked, model=Model(kernel.model.a, kernel.model.b, fit(lists)))
 
 
 def judge(trials: Sequence[Trial], model: Model) -> _Judged:
@@ -148,8 +158,8 @@ def judge(trials: Sequence[Trial], model: Model) -> _Judged:
     if model.reranking is None:
         ranks = [rank(trial, (model.a,), (model.b,))[0, 0] for trial in trials]
         quality = np.concatenate([trial.mean(quality_of(places)) for trial, places in zip(trials, ranks, strict=True)])
-        return _Judged(model, quality)
-    return _Judged(model, judge_lists(make_lists(trials, model), model.reranking))
+        return _Judged(model, members_of(trials), quality)
+    return _Judged(model, members_of(trials), judge_lists(make_lists(trials, model), model.reranking))
 
 
 def judge_lists(lists: Lists, reranking: Reranking) -> Floats:
@@ -160,7 +170,20 @@ def judge_lists(lists: Lists, reranking: Reranking) -> Floats:
     return np.asarray((found * worth).sum(axis=1) / lists.hidden_counts)
 
 
-def compare(quality: Floats, other: Floats) -> tuple[float, float]:
-    """Return the mean difference of paired qualities, and its standard error."""
-    differences = quality - other
-    return float(differences.mean()), float(differences.std() / math.sqrt(max(1, len(differences) - 1)))
+def compare(one: _Judged, other: _Judged) -> tuple[float, float]:
+    """Return the mean difference of qualities, paired by member and trial, and its standard error."""
+    differences = one.quality - other.quality
+    return float(differences.mean()), float(error_of(differences, one.members))
+
+
+def error_of(values: Floats, members: Int64s) -> Floats:
+    """Return the standard error of the mean of values, [..., members], to which everybody may have contributed several.
+
+    What one member contributes in several trials is alike, and tells no more than one does: errors are those of the members' sums.
+    """
+    order = np.argsort(members, kind="stable")
+    _, starts = np.unique(members[order], return_index=True)
+    deviations = (values - values.mean(axis=-1, keepdims=True))[..., order]
+    sums = np.add.reduceat(deviations, starts, axis=-1)
+    count = len(starts)
+    return np.asarray(np.sqrt((sums**2).sum(axis=-1) * count / max(1, count - 1)) / len(members))

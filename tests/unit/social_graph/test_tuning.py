@@ -7,6 +7,7 @@ import msgspec
 import networkx as nx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from services.social_graph.suggestions import (
     FEATURES,
@@ -21,7 +22,8 @@ from services.social_graph.suggestions import (
     tune,
 )
 from services.social_graph.suggestions.hiding import UNRANKED, Trial, describe_trial, draw, hide, rank
-from services.social_graph.suggestions.learning import Lists, fit, rate_lists
+from services.social_graph.suggestions.learning import Lists, _evaluate, fit, rate_lists
+from services.social_graph.suggestions.tuning import error_of, make_lists
 
 NETWORK = CsrGraph.from_networkx(nx.powerlaw_cluster_graph(600, 6, 0.5, seed=2))
 
@@ -53,6 +55,9 @@ def test_a_good_previous_model_is_kept_and_a_bad_one_is_not(tuned: Tuning) -> No
 
 
 def test_too_small_a_network_tells_nothing() -> None:
+    networks: list[nx.Graph[int]] = [nx.path_graph(10), nx.Graph(nx.karate_club_graph().edges)]
+    for few in networks:
+        assert tune(CsrGraph.from_networkx(few), seed=1).figures == {}
     small = CsrGraph.from_networkx(nx.path_graph(10))
     assert tune(small, seed=1).model == Model.default()
     assert tune(small, seed=1, previous=Model(0.3, 0.3)).model == Model(0.3, 0.3)
@@ -61,7 +66,7 @@ def test_too_small_a_network_tells_nothing() -> None:
 
 @pytest.mark.parametrize(
     "network",
-    [nx.star_graph(40), nx.complete_graph(12), nx.balanced_tree(2, 6), nx.complete_bipartite_graph(10, 12)],
+    [nx.star_graph(140), nx.complete_graph(20), nx.balanced_tree(2, 6), nx.complete_bipartite_graph(10, 12)],
     ids=["star", "complete", "tree", "bipartite"],
 )
 def test_where_nothing_can_be_found_it_is_resource_allocation(network: "nx.Graph[int]") -> None:
@@ -69,6 +74,16 @@ def test_where_nothing_can_be_found_it_is_resource_allocation(network: "nx.Graph
     if tuning.figures["resource_allocation"] in (0.0, 1.0):
         assert (tuning.model.a, tuning.model.b) == (1.0, 0.0)
     assert np.isfinite([tuning.gain, tuning.gain_error]).all()
+
+
+def test_what_a_member_contributes_again_tells_nothing_new() -> None:
+    members, values = np.arange(50), np.random.default_rng(1).normal(size=(3, 50))
+    once = error_of(values, members)
+    assert once == pytest.approx(values.std(axis=1) / np.sqrt(49))
+    again = error_of(np.concatenate((values, values), axis=1), np.concatenate((members, members)))
+    assert again == pytest.approx(once)
+    others = error_of(np.concatenate((values, values), axis=1), np.arange(100))
+    assert others == pytest.approx(values.std(axis=1) / np.sqrt(99))
 
 
 SPARSE: dict[str, "nx.Graph[int]"] = {
@@ -126,6 +141,57 @@ def test_ranks_are_the_places_in_the_lists_of_plain_networkx() -> None:
                 assert hidden not in places
                 assert ranks[p] <= UNRANKED
     assert found > 10
+
+
+def test_candidates_without_a_chance_change_no_weights() -> None:
+    """They may be a million orders of magnitude behind the best, where floats have no digits left."""
+    trial = hide(NETWORK, 0.1, 300, 10**9, np.random.default_rng(3))
+    lists = make_lists([trial], Model.default())
+    last = lists.exists.sum(axis=1)
+    room = np.flatnonzero((last > 0) & (last < lists.exists.shape[1]))
+    assert len(room) > 20
+    exists, features = lists.exists.copy(), lists.features.copy()
+    exists[room, last[room]] = True
+    features[room, last[room]] = features[room, 0]
+    features[room, last[room], 0] = -1e6
+    few, more = _slopes(lists), _slopes(replace(lists, exists=exists, features=features))
+    for a, b in zip(few, more, strict=True):
+        assert b == pytest.approx(a, rel=1e-9, abs=1e-9)
+
+
+def _slopes(lists: Lists) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """The loss, gradient and Hessian of lists where no weights are given yet, unscaled."""
+    telling = np.flatnonzero(lists.is_friend.any(axis=1))
+    count = 2 * lists.features.shape[2]
+    data = (lists.features, lists.exists, lists.is_friend, telling, lists.log_friends, np.ones(count))
+    return _evaluate(*data, np.zeros(count), 1.0)
+
+
+def test_slope_and_curve_are_what_the_loss_changes_by() -> None:
+    lists = make_lists([hide(NETWORK, 0.1, 200, 10**9, np.random.default_rng(3))], Model(0.5, 0.1))
+    telling = np.flatnonzero(lists.is_friend.any(axis=1))
+    count = 2 * lists.features.shape[2]
+    chance = np.random.default_rng(1)
+    scale, weights = chance.uniform(0.5, 2, count), chance.normal(0, 0.1, count)
+    data = (lists.features, lists.exists, lists.is_friend, telling, lists.log_friends, scale)
+    _, slope, curve = _evaluate(*data, weights, 2.0)
+    assert np.array_equal(curve, curve.T)
+    for f in range(count):
+        step = np.eye(count)[f] * 1e-4
+        more, less = (_evaluate(*data, weights + sign * step, 2.0) for sign in (1, -1))
+        assert slope[f] == pytest.approx((more[0] - less[0]) / 2e-4, rel=1e-4, abs=1e-5)
+        assert curve[f] == pytest.approx((more[1] - less[1]) / 2e-4, rel=1e-4, abs=1e-4)
+
+
+def test_a_model_of_before_has_no_weight_for_later_features() -> None:
+    stored = b'{"a":0.5,"b":0.1,"reranking":{"plain":[0.1,0.2],"by_friends":[0.3,0.4],"centre":1.5},"version":1}'
+    reranking = msgspec.json.decode(stored, type=Model).reranking
+    assert reranking is not None
+    assert reranking.plain == (0.1, 0.2, *(0.0,) * (len(FEATURES) - 2))
+    assert reranking.by_friends == (0.3, 0.4, *(0.0,) * (len(FEATURES) - 2))
+    too_many = (0.0,) * (len(FEATURES) + 1)
+    with pytest.raises(ValueError, match="features"):
+        Reranking(too_many, too_many, 0.0)
 
 
 def test_what_is_hidden_is_gone_from_both_sides() -> None:
