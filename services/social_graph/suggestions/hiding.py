@@ -19,6 +19,8 @@ from services.social_graph.suggestions.tables import FRIEND_SLOT, Table, clear, 
 
 UNRANKED = 100
 """The rank of who is no candidate, or far behind."""
+STEP_CANDIDATES = 128
+"""After so many candidates it is looked whether enough of them come before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +184,7 @@ def _copy_kept(
 def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float]) -> NDArray[np.int32]:
     """Return at which place, from 0, each hidden friend comes by each kernel: [a, b, hidden]."""
     ranks = np.empty((len(exponents_a), len(exponents_b), len(trial.hidden)), dtype=np.int32)
-    factors = np.stack([network_of(trial.layout, 0.0, b).factors for b in exponents_b])
+    factors = np.stack([network_of(trial.layout, 0.0, b).factors for b in exponents_b], axis=1)
     table = take_table(len(trial.graph))
     for i, a in enumerate(exponents_a):
         _rank(network_of(trial.layout, a, 0.0), factors, trial.members, trial.starts, trial.hidden, table, ranks[i])
@@ -194,34 +196,42 @@ def rank(trial: Trial, exponents_a: Sequence[float], exponents_b: Sequence[float
 def _rank(
     network: Network, factors: Array, members: Array, starts: Array, hidden: Array, table: Table, ranks: Array
 ) -> None:
-    """Fill the ranks: how many candidates come before each hidden friend, by each row of `factors`."""
+    """Fill the ranks: how many candidates come before each hidden friend, by each column of `factors`, a row per number of friends."""
+    scores, before = np.empty(factors.shape[1]), np.empty(factors.shape[1], np.int64)
     for i in range(len(members)):
         look_ahead(network.indptr, network.indices, network.degrees, members, i)
         u = members[i]
         used = accumulate(network, u, table, 0)
         first = FRIEND_SLOT + network.indptr[u + 1] - network.indptr[u]
         for p in range(starts[i], starts[i + 1]):
-            for f in range(len(factors)):
-                ranks[f, p] = _place_of(network, hidden[p], table, first, used, factors[f])
+            _count_before(network, hidden[p], table, first, used, factors, scores, before)
+            for f in range(len(before)):
+                ranks[f, p] = min(before[f], UNRANKED)
         clear(table, used)
 
 
 @compiled
-def _place_of(network: Network, v: Whole, table: Table, first: Whole, used: Whole, factors: Array) -> Whole:
-    """Return how many candidates come before v, counted as far as it matters."""
+def _count_before(
+    network: Network, v: Whole, table: Table, first: Whole, used: Whole, factors: Array, scores: Array, before: Array
+) -> None:
+    """Count the candidates that come before v by each of the factors, as far as it matters; each candidate is looked up once."""
     own = table.words[table.slots[v]]
+    before[:] = 0 if own > 0 else UNRANKED
     if own <= 0:
-        return UNRANKED
-    score, mutual = (own & SUM_MASK) * factors[network.degrees[v]], own >> COUNT_SHIFT
-    before = 0
-    for i in range(first, used):
-        word, x = table.words[i], table.rows[i]
-        other = (word & SUM_MASK) * factors[network.degrees[x]]
-        if comes_before(network.places, other, word >> COUNT_SHIFT, x, score, mutual, v):
-            before += 1
-            if before >= UNRANKED:
-                break
-    return before
+        return
+    mutual = own >> COUNT_SHIFT
+    for f in range(len(scores)):
+        scores[f] = (own & SUM_MASK) * factors[network.degrees[v], f]
+    for start in range(first, used, STEP_CANDIDATES):
+        if before.min() >= UNRANKED:
+            break
+        for i in range(start, min(used, start + STEP_CANDIDATES)):
+            word, x = table.words[i], table.rows[i]
+            total, d = word & SUM_MASK, network.degrees[x]
+            wins_ties = comes_before(network.places, 0.0, word >> COUNT_SHIFT, x, 0.0, mutual, v)
+            for f in range(len(scores)):
+                score = total * factors[d, f]
+                before[f] += (score > scores[f]) | ((score == scores[f]) & wins_ties)
 
 
 def describe_trial(trial: Trial, a: float, b: float) -> tuple[Int32s, NDArray[np.float64]]:
