@@ -66,8 +66,8 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
             FROM posted JOIN made USING (id), unnest(made.notified) AS notified(id),
                 unnest(%(notice_tasks)s::text[], %(notice_queues)s::text[]) AS t(task, queue)
         )
-        SELECT made.number, made.id, before.statuses, before.last_id
-        FROM posted JOIN made USING (id) CROSS JOIN LATERAL count_of(made.account_id) AS before
+        SELECT made.number, made.id, coalesce(before.statuses, 0), coalesce(before.last_id, 0)
+        FROM posted JOIN made USING (id) LEFT JOIN authors AS before ON before.account_id = made.account_id
         ORDER BY made.id
         """,
         {
@@ -83,7 +83,7 @@ async def insert_statuses(conn: Connection, posts: Sequence[NewStatus]) -> list[
     counts: dict[int, StatusCount] = {}
     for number, status_id, statuses, last_id in await cursor.fetchall():
         author_id = posts[number].account_id
-        before = counts.get(author_id) or StatusCount(author_id, statuses, last_id or 0)
+        before = counts.get(author_id) or StatusCount(author_id, statuses, last_id)
         posted[number] = posted_as(posts[number], status_id, before)
         counts[author_id] = posted[number].counted
     return [posted.get(number) for number in range(len(posts))]

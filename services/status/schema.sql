@@ -2,12 +2,32 @@
 
 CREATE SCHEMA status;
 
-CREATE FUNCTION count_of(account bigint) RETURNS TABLE(statuses bigint, last_id bigint)
-    LANGUAGE sql STABLE
+CREATE FUNCTION count_added() RETURNS trigger
+    LANGUAGE plpgsql
     AS $$
-    SELECT (SELECT count(*) FROM statuses WHERE account_id = account)
-            - (SELECT count(*) FROM statuses WHERE account_id = account AND visibility = 4),
-        (SELECT id FROM statuses WHERE account_id = account AND visibility <> 4 ORDER BY id DESC LIMIT 1)
+BEGIN
+    INSERT INTO authors AS a (account_id, statuses, last_id)
+    SELECT account_id, count(*), max(id) FROM added WHERE visibility <> 4 GROUP BY account_id ORDER BY account_id
+    ON CONFLICT (account_id) DO UPDATE
+    SET statuses = a.statuses + excluded.statuses, last_id = greatest(a.last_id, excluded.last_id);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION count_removed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    -- The statement after this one sees what those have done who held the row before.
+    PERFORM FROM authors WHERE account_id = OLD.account_id FOR UPDATE;
+    UPDATE authors
+    SET statuses = statuses - 1,
+        last_id = CASE WHEN last_id > OLD.id THEN last_id ELSE coalesce((
+            SELECT id FROM statuses WHERE account_id = OLD.account_id AND visibility <> 4 ORDER BY id DESC LIMIT 1
+        ), 0) END
+    WHERE account_id = OLD.account_id;
+    RETURN NULL;
+END
 $$;
 
 CREATE FUNCTION next_id(kind integer) RETURNS bigint
@@ -29,6 +49,14 @@ CREATE TABLE attachments (
     account_id bigint NOT NULL,
     status_id bigint NOT NULL
 );
+
+CREATE TABLE authors (
+    account_id bigint NOT NULL,
+    statuses integer NOT NULL,
+    last_id bigint NOT NULL,
+    CONSTRAINT authors_statuses_check CHECK ((statuses >= 0))
+)
+WITH (fillfactor='50');
 
 CREATE TABLE chores (
     name text NOT NULL,
@@ -136,6 +164,9 @@ CREATE TABLE statuses (
 ALTER TABLE ONLY attachments
     ADD CONSTRAINT attachments_pkey PRIMARY KEY (media_id);
 
+ALTER TABLE ONLY authors
+    ADD CONSTRAINT authors_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
@@ -171,6 +202,12 @@ CREATE INDEX statuses_by_id ON statuses USING btree (id);
 CREATE INDEX statuses_by_parent ON statuses USING btree (in_reply_to_id, id) WHERE (in_reply_to_id IS NOT NULL);
 
 CREATE INDEX statuses_direct ON statuses USING btree (account_id, id) WHERE (visibility = 4);
+
+CREATE TRIGGER count_added AFTER INSERT ON statuses REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_added();
+
+CREATE TRIGGER count_narrowed AFTER UPDATE OF visibility ON statuses FOR EACH ROW WHEN (((old.visibility <> 4) AND (new.visibility = 4))) EXECUTE FUNCTION count_removed();
+
+CREATE TRIGGER count_removed AFTER DELETE ON statuses FOR EACH ROW WHEN ((old.visibility <> 4)) EXECUTE FUNCTION count_removed();
 
 ALTER TABLE ONLY attachments
     ADD CONSTRAINT attachments_account_id_status_id_fkey FOREIGN KEY (account_id, status_id) REFERENCES statuses(account_id, id) ON DELETE CASCADE;

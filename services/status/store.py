@@ -78,7 +78,8 @@ async def insert_status(conn: Connection, new: NewStatus) -> Posted | None:
             FROM posted, unnest(%(notified)s::bigint[]) AS notified(id),
                 unnest(%(notice_tasks)s::text[], %(notice_queues)s::text[]) AS t(task, queue)
         )
-        SELECT posted.id, before.statuses, before.last_id FROM posted, count_of(%(account_id)s) AS before
+        SELECT posted.id, coalesce(before.statuses, 0), coalesce(before.last_id, 0)
+        FROM posted LEFT JOIN authors AS before ON before.account_id = %(account_id)s
         """,
         {
             "kind": Kind.STATUS.value,
@@ -102,7 +103,7 @@ async def insert_status(conn: Connection, new: NewStatus) -> Posted | None:
     if row is None:
         return None
     status_id, statuses, last_id = row
-    return posted_as(new, status_id, StatusCount(new.account_id, statuses, last_id or 0))
+    return posted_as(new, status_id, StatusCount(new.account_id, statuses, last_id))
 
 
 def _published(visibility: int) -> dict[str, list[str]]:
@@ -335,9 +336,7 @@ async def count_all(conn: Connection) -> int:
 async def count_statuses(conn: Connection, account_ids: Sequence[int]) -> list[StatusCount]:
     """Return the count and the last id of each account that has statuses, without direct ones, which are nobody's business."""
     cursor = await conn.execute(
-        "SELECT account.id, counted.statuses, counted.last_id"
-        " FROM unnest(%s::bigint[]) AS account(id) CROSS JOIN LATERAL count_of(account.id) AS counted"
-        " WHERE counted.last_id IS NOT NULL",
+        "SELECT account_id, statuses, last_id FROM authors WHERE account_id = ANY(%s::bigint[]) AND statuses > 0",
         (array_of(set(account_ids)),),
     )
     return [StatusCount(*row) for row in await cursor.fetchall()]
