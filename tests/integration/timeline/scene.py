@@ -142,8 +142,11 @@ class Scene:
         return int(str(visibility))
 
     def begin_slow_post(self, author_id: int) -> None:
-        """Insert a status and its work, as the status service does, and do not commit yet."""
-        self._slow.execute("SET LOCAL search_path = status")
+        """Insert a status and its work, as the status service does, and do not commit yet.
+
+        It is counted when it commits: what a statement counts keeps the author's other posts waiting, and here these may overtake it.
+        """
+        self._slow.execute("SET LOCAL search_path = status; SET LOCAL session_replication_role = replica")
         row = self._slow.execute(
             """
             WITH posted AS (
@@ -164,8 +167,14 @@ class Scene:
 
     def commit_slow_post(self) -> tuple[int, int]:
         """Commit it; return (author, status)."""
+        author_id, status_id = self.slow_posts.pop()
+        self._slow.execute(
+            "INSERT INTO status.authors AS a VALUES (%(author)s, 1, %(id)s) ON CONFLICT (account_id) DO UPDATE"
+            " SET statuses = a.statuses + 1, last_id = greatest(a.last_id, excluded.last_id)",
+            {"author": author_id, "id": status_id},
+        )
         self._slow.commit()
-        return self.slow_posts.pop()
+        return author_id, status_id
 
     def trim(self, below_id: int) -> None:
         """Let go of all entries below an id: as retention does it, only not by whole weeks."""
