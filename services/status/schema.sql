@@ -201,8 +201,6 @@ CREATE INDEX statuses_by_id ON statuses USING btree (id);
 
 CREATE INDEX statuses_by_parent ON statuses USING btree (in_reply_to_id, id) WHERE (in_reply_to_id IS NOT NULL);
 
-CREATE INDEX statuses_direct ON statuses USING btree (account_id, id) WHERE (visibility = 4);
-
 CREATE TRIGGER count_added AFTER INSERT ON statuses REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_added();
 
 CREATE TRIGGER count_narrowed AFTER UPDATE OF visibility ON statuses FOR EACH ROW WHEN (((old.visibility <> 4) AND (new.visibility = 4))) EXECUTE FUNCTION count_removed();

@@ -42,3 +42,6 @@ CREATE TRIGGER count_narrowed AFTER UPDATE OF visibility ON statuses
 
 INSERT INTO authors (account_id, statuses, last_id)
 SELECT account_id, count(*), max(id) FROM statuses WHERE visibility <> 4 GROUP BY account_id;
+
+-- It was there for the counting.
+DROP INDEX statuses_direct;
