@@ -104,30 +104,6 @@ CREATE TABLE entries (
 )
 PARTITION BY RANGE (entry_id);
 
-CREATE TABLE entries_2967 (
-    account_id bigint CONSTRAINT entries_account_id_not_null NOT NULL,
-    entry_id bigint CONSTRAINT entries_entry_id_not_null NOT NULL,
-    author_id bigint CONSTRAINT entries_author_id_not_null NOT NULL
-);
-
-CREATE TABLE entries_2968 (
-    account_id bigint CONSTRAINT entries_account_id_not_null NOT NULL,
-    entry_id bigint CONSTRAINT entries_entry_id_not_null NOT NULL,
-    author_id bigint CONSTRAINT entries_author_id_not_null NOT NULL
-);
-
-CREATE TABLE entries_2969 (
-    account_id bigint CONSTRAINT entries_account_id_not_null NOT NULL,
-    entry_id bigint CONSTRAINT entries_entry_id_not_null NOT NULL,
-    author_id bigint CONSTRAINT entries_author_id_not_null NOT NULL
-);
-
-CREATE TABLE entries_2970 (
-    account_id bigint CONSTRAINT entries_account_id_not_null NOT NULL,
-    entry_id bigint CONSTRAINT entries_entry_id_not_null NOT NULL,
-    author_id bigint CONSTRAINT entries_author_id_not_null NOT NULL
-);
-
 CREATE TABLE homes (
     account_id bigint NOT NULL,
     pushed_from bigint NOT NULL,
@@ -204,14 +180,6 @@ CREATE TABLE retention (
     CONSTRAINT retention_only_row_check CHECK (only_row)
 );
 
-ALTER TABLE ONLY entries ATTACH PARTITION entries_2967 FOR VALUES FROM ('117600524697600000') TO ('117640160870400000');
-
-ALTER TABLE ONLY entries ATTACH PARTITION entries_2968 FOR VALUES FROM ('117640160870400000') TO ('117679797043200000');
-
-ALTER TABLE ONLY entries ATTACH PARTITION entries_2969 FOR VALUES FROM ('117679797043200000') TO ('117719433216000000');
-
-ALTER TABLE ONLY entries ATTACH PARTITION entries_2970 FOR VALUES FROM ('117719433216000000') TO ('117759069388800000');
-
 ALTER TABLE ONLY chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
 
@@ -223,18 +191,6 @@ ALTER TABLE ONLY deliveries
 
 ALTER TABLE ONLY entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (account_id, entry_id);
-
-ALTER TABLE ONLY entries_2967
-    ADD CONSTRAINT entries_2967_pkey PRIMARY KEY (account_id, entry_id);
-
-ALTER TABLE ONLY entries_2968
-    ADD CONSTRAINT entries_2968_pkey PRIMARY KEY (account_id, entry_id);
-
-ALTER TABLE ONLY entries_2969
-    ADD CONSTRAINT entries_2969_pkey PRIMARY KEY (account_id, entry_id);
-
-ALTER TABLE ONLY entries_2970
-    ADD CONSTRAINT entries_2970_pkey PRIMARY KEY (account_id, entry_id);
 
 ALTER TABLE ONLY homes
     ADD CONSTRAINT homes_pkey PRIMARY KEY (account_id);
@@ -264,11 +220,3 @@ CREATE INDEX homes_by_activity ON homes USING btree (active_at);
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
 CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
-
-ALTER INDEX entries_pkey ATTACH PARTITION entries_2967_pkey;
-
-ALTER INDEX entries_pkey ATTACH PARTITION entries_2968_pkey;
-
-ALTER INDEX entries_pkey ATTACH PARTITION entries_2969_pkey;
-
-ALTER INDEX entries_pkey ATTACH PARTITION entries_2970_pkey;
