@@ -17,6 +17,8 @@ quadratic work: fifty thousand of them would hold a process for more than a seco
 URL = regex.compile(r"https?://[^\s<>\"'、。「」『』（）]*[^\s<>\"'、。「」『』（）.,;:!?)\]}…]", regex.IGNORECASE)
 """An address: what counts 23 and is a link. A full stop or bracket behind one belongs to the sentence around it."""
 _CLUSTER = regex.compile(r"\X")
+_UNUSUAL = regex.compile(r"[\p{C}\p{M}\u2028\u2029]")
+"""What needs a closer look: controls, line breaks, direction, halves of surrogate pairs, marks. Most texts have none of it."""
 _CONTROLS = regex.compile(r"[\x01-\x09\x0B-\x1F\x7F-\x9F\u2028\u2029]")
 _UNSORTABLE_FLOOD = regex.compile(rf"\p{{M}}{{{MAX_MARKS_BEFORE_COMPOSITION + 1}}}")
 # Joiners between the marks do not end the character that they stand on.
@@ -36,6 +38,12 @@ def clean(text: str) -> str:
 
     Raises UnacceptableText for NUL, lone surrogates and floods of combining marks.
     """
+    if _UNUSUAL.search(text) is None:
+        return unicodedata.normalize("NFC", text).strip()
+    return _clean_closely(text)
+
+
+def _clean_closely(text: str) -> str:
     if "\0" in text:
         raise UnacceptableText("contains the character NUL, which cannot be stored")
     try:

@@ -1,7 +1,7 @@
 """One batch for what is asked at the same time: many concurrent `get(key)` become few `batch(keys)`.
 
-A query for fifty members costs little more than one for one member. Nothing waits on purpose: a batch begins in the next turn of the
-event loop, and what is asked while batches run makes the next one.
+A query for fifty members costs little more than one for one member. Nothing waits on purpose, but where it is told to: a batch begins
+in the next turn of the event loop, and what is asked while batches run makes the next one.
 
 Nothing is remembered. A key is never added to a batch that has begun: its answer could be older than the question, and whoever asks
 after a commit has to see what it did.
@@ -12,13 +12,15 @@ import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from chassis.errors import Unavailable
 
 MAX_WAITING = 4096
 """Keys in line; the next fails at once."""
 BATCH_SECONDS = 30.0
+ENOUGH = 64
+"""Questions that make a batch which gains nothing from waiting for more."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -27,8 +29,52 @@ Id = TypeVar("Id", bound=Hashable)
 
 @dataclass(eq=False, slots=True)
 class _Waiting(Generic[Key, Value]):
+    """Somebody who waits for one answer."""
+
     key: Key
     value: asyncio.Future[Value]
+
+    def is_over(self) -> bool:
+        """Tell whether nobody waits any more."""
+        return self.value.done()
+
+    def settle(self, answer: Value | Exception) -> None:
+        """Hand the answer over."""
+        if self.value.done():
+            return
+        if isinstance(answer, Exception):
+            self.value.set_exception(answer)
+        else:
+            self.value.set_result(answer)
+
+
+class _Several(Generic[Value]):
+    """Somebody who waits for several answers: one future for all of them."""
+
+    def __init__(self, size: int) -> None:
+        self.answers: list[Value | Exception | None] = [None] * size
+        self.missing = size
+        self.value: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+@dataclass(eq=False, slots=True)
+class _OneOfSeveral(Generic[Key, Value]):
+    """One of the questions of somebody who waits for several answers."""
+
+    key: Key
+    asker: _Several[Value]
+    number: int
+
+    def is_over(self) -> bool:
+        """Tell whether nobody waits any more."""
+        return self.asker.value.done()
+
+    def settle(self, answer: Value | Exception) -> None:
+        """Hand the answer over."""
+        self.asker.answers[self.number] = answer
+        self.asker.missing -= 1
+        if not self.asker.missing and not self.asker.value.done():
+            self.asker.value.set_result(None)
 
 
 class Coalescer(Generic[Key, Value]):
@@ -36,6 +82,9 @@ class Coalescer(Generic[Key, Value]):
 
     `batch` is given questions in the order in which they were asked, never more than `max_batch`, and returns an answer for
     each, in the same order; an exception in the place of an answer fails that question alone. At most `max_running` batches run at once.
+
+    What comes while a batch runs is gathered for `gathering_seconds`, or until it is ENOUGH: where everybody who has just had an answer
+    asks again, each begins a batch of their own otherwise, which are more work than a few large ones. Where nothing runs, nothing waits.
     """
 
     def __init__(
@@ -44,13 +93,16 @@ class Coalescer(Generic[Key, Value]):
         *,
         max_batch: int = 200,
         max_running: int = 2,
+        gathering_seconds: float = 0,
     ) -> None:
         self._batch = batch
         self._max_batch = max_batch
         self._max_running = max_running
-        self._line: deque[_Waiting[Key, Value]] = deque()
+        self._gathering_seconds = gathering_seconds
+        self._line: deque[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._is_called = False
+        self._gathering: asyncio.TimerHandle | None = None
 
     async def get(self, key: Key) -> Value:
         """Return the answer of a batch that begins after this call.
@@ -69,18 +121,42 @@ class Coalescer(Generic[Key, Value]):
         self._call_soon()
         return waiting.value
 
+    async def get_all(self, keys: Sequence[Key]) -> list[Value | Exception]:
+        """Return the answers to several questions, in their order: what `get` would return or raise for each."""
+        if not keys:
+            return []
+        if len(self._line) + len(keys) > MAX_WAITING:
+            return [Unavailable("The service is busy; please try again in a moment.") for _ in keys]
+        asker = _Several[Value](len(keys))
+        self._line.extend(_OneOfSeveral(key, asker, number) for number, key in enumerate(keys))
+        self._call_soon()
+        await asker.value
+        return cast(list[Value | Exception], asker.answers)
+
     def _call_soon(self) -> None:
-        if not self._is_called and len(self._running) < self._max_running:
-            self._is_called = True
-            # A context of its own: a batch has neither the deadline nor the caller of whoever happened to come first.
-            asyncio.get_running_loop().call_soon(self._begin, context=contextvars.Context())
+        if self._is_called or len(self._running) >= self._max_running:
+            return
+        # A context of its own: a batch has neither the deadline nor the caller of whoever happened to come first.
+        loop, context = asyncio.get_running_loop(), contextvars.Context()
+        if len(self._line) < ENOUGH:
+            if self._running and self._gathering_seconds and self._gathering is None:
+                self._gathering = loop.call_later(self._gathering_seconds, self._begin, context=context)
+            if self._gathering is not None:
+                return
+        self._is_called = True
+        loop.call_soon(self._begin, context=context)
 
     def _begin(self) -> None:
         self._is_called = False
-        taken: list[_Waiting[Key, Value]] = []
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        if len(self._running) >= self._max_running:
+            return
+        taken: list[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]] = []
         while self._line and len(taken) < self._max_batch:
             waiting = self._line.popleft()
-            if not waiting.value.done():  # else nobody waits any more
+            if not waiting.is_over():
                 taken.append(waiting)
         if not taken:
             return
@@ -95,30 +171,25 @@ class Coalescer(Generic[Key, Value]):
         if self._line:
             self._call_soon()
 
-    async def _run(self, taken: Sequence[_Waiting[Key, Value]]) -> None:
-        for waiting, answer in zip(taken, await self._answers(taken), strict=True):
-            if waiting.value.done():
-                continue
-            if isinstance(answer, Exception):
-                waiting.value.set_exception(answer)
-            else:
-                waiting.value.set_result(answer)
+    async def _run(self, taken: Sequence[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]]) -> None:
+        for waiting, answer in zip(taken, await self._answers([waiting.key for waiting in taken]), strict=True):
+            waiting.settle(answer)
 
-    async def _answers(self, taken: Sequence[_Waiting[Key, Value]]) -> Sequence[Value | Exception]:
+    async def _answers(self, keys: Sequence[Key]) -> Sequence[Value | Exception]:
         try:
             async with asyncio.timeout(BATCH_SECONDS):
-                answers = await self._batch([waiting.key for waiting in taken])
-            if len(answers) != len(taken):
-                raise RuntimeError(f"{len(taken)} questions had {len(answers)} answers")
+                answers = await self._batch(keys)
+            if len(answers) != len(keys):
+                raise RuntimeError(f"{len(keys)} questions had {len(answers)} answers")
         except TimeoutError:
-            return [Unavailable("The service is busy; please try again in a moment.") for _ in taken]
+            return [Unavailable("The service is busy; please try again in a moment.") for _ in keys]
         except Unavailable as error:
-            return [error for _ in taken]
+            return [error for _ in keys]
         except Exception as error:
-            if len(taken) == 1:
+            if len(keys) == 1:
                 return [error]
             # One question must not fail the others: each is asked alone.
-            alone = [await self._answers([waiting]) for waiting in taken]
+            alone = [await self._answers([key]) for key in keys]
             return [answer for [answer] in alone]
         return answers
 

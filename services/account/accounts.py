@@ -80,6 +80,13 @@ class Accounts:
         async with connection(self._pool) as conn:
             return await store.list_with_settings(conn, account_ids)
 
+    async def default_visibilities(self, account_ids: Sequence[int]) -> dict[int, int]:
+        """Return what statuses of those that exist and are confirmed are where they say nothing else, by account."""
+        if not account_ids:
+            return {}
+        async with connection(self._pool) as conn:
+            return await store.list_default_visibilities(conn, account_ids)
+
     async def shown_media(self, media_ids: Sequence[int]) -> list[int]:
         """Return which of these pictures a member shows as avatar or header, in no order."""
         if not media_ids:

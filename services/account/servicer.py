@@ -146,6 +146,16 @@ class AccountServicer(account_service_pb2_grpc.AccountServiceServicer):
         require_batch("media_ids", request.media_ids, MAX_BATCH)
         return account_pb.FilterShownMediaResponse(media_ids=await self._accounts.shown_media(request.media_ids))
 
+    async def BatchGetDefaultVisibilities(
+        self, request: account_pb.BatchGetDefaultVisibilitiesRequest, context: Context
+    ) -> account_pb.BatchGetDefaultVisibilitiesResponse:
+        """Return what statuses are whose authors say nothing else."""
+        require_batch("account_ids", request.account_ids, MAX_BATCH)
+        visibilities = await self._accounts.default_visibilities(request.account_ids)
+        return account_pb.BatchGetDefaultVisibilitiesResponse(
+            visibilities={an_id: status_pb2.Visibility.ValueType(each) for an_id, each in visibilities.items()}
+        )
+
     async def BatchGetAccountSettings(
         self, request: account_pb.BatchGetAccountSettingsRequest, context: Context
     ) -> account_pb.BatchGetAccountSettingsResponse:
@@ -344,6 +354,7 @@ def account_service(servicer: AccountServicer) -> Service:
             "SearchAccounts": frozenset({caller.GATEWAY}),
             "UpdateAccount": frozenset({caller.GATEWAY}),
             "BatchGetAccountSettings": frozenset({caller.GATEWAY}),
+            "BatchGetDefaultVisibilities": frozenset({caller.STATUS}),
             "FilterShownMedia": frozenset({caller.MEDIA, caller.WORKER}),
         },
         methods=method_names(account_pb.DESCRIPTOR.services_by_name["AccountService"]),

@@ -244,6 +244,15 @@ async def list_with_settings(conn: Connection, account_ids: Sequence[int]) -> li
     ]
 
 
+async def list_default_visibilities(conn: Connection, account_ids: Sequence[int]) -> dict[int, int]:
+    """Return the default visibilities of those that exist and are confirmed, by account."""
+    cursor = await conn.execute(
+        "SELECT id, default_visibility FROM accounts WHERE id = ANY(%s::bigint[]) AND confirmed_at IS NOT NULL",
+        (array_of(set(account_ids)),),
+    )
+    return dict(await cursor.fetchall())
+
+
 async def lock_account(conn: Connection, account_id: int) -> Account | None:
     """Return an account that nobody else changes until the transaction ends."""
     async with conn.cursor(row_factory=class_row(Account)) as cursor:

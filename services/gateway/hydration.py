@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from kodama.account.v1 import account_pb2
@@ -12,7 +13,7 @@ from kodama.social_graph.v1 import suggestion_service_pb2 as suggestion_pb
 from kodama.status.v1 import status_pb2
 from kodama.timeline.v1 import notification_pb2
 
-from chassis.coalescing import Loader
+from chassis.coalescing import Coalescer, Loader
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import Kind, kind_of
 from services.gateway import entities, suggestion_rendering
@@ -27,6 +28,13 @@ Member = tuple[account_pb2.Account, Counts]
 """A member, and what is counted of them."""
 
 
+class Author(NamedTuple):
+    """A member who is posting."""
+
+    account: account_pb2.Account
+    friends: int
+
+
 class Hydration:
     """Fetches what entities need and renders them."""
 
@@ -36,8 +44,8 @@ class Hydration:
         self._fragments = Fragments(renderer)
         # Accounts and counts are the same for every viewer: what is asked at the same time is one RPC, whichever requests it is for.
         self._accounts = Loader(clients.accounts)
-        self._friend_counts = Loader(clients.friend_counts)
         self._counts = Loader(self._load_counts)
+        self._authors = Coalescer(self._load_authors)
         self._author_fragments = AuthorFragments(self._load_author_fragments)
         self._media = Loader(clients.media)
 
@@ -73,9 +81,20 @@ class Hydration:
         counts = await self._counts.get([account.id])
         return self._renderer.account(account, counts[account.id])
 
-    async def friend_count(self, account_id: int) -> int:
-        """Return how many friends a member has."""
-        return (await self._friend_counts.get([account_id])).get(account_id, 0)
+    def author(self, account_id: int) -> "asyncio.Future[Author]":
+        """Ask for a member who is posting; what is posted says the other counts. Raises NotFound."""
+        return self._authors.ask(account_id)
+
+    async def _load_authors(self, account_ids: Sequence[int]) -> list[Author | Exception]:
+        accounts, friends = await asyncio.gather(
+            self._clients.accounts(account_ids), self._clients.friend_counts(account_ids)
+        )
+        return [
+            Author(accounts[an_id], friends.get(an_id, 0))
+            if an_id in accounts
+            else NotFound("There is no such member any more.", resource="account")
+            for an_id in account_ids
+        ]
 
     async def _load_counts(self, account_ids: Sequence[int]) -> dict[int, Counts]:
         friends, statuses = await asyncio.gather(

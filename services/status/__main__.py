@@ -34,7 +34,9 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
         retryable=("Relate", "BatchRelate"),
     )
     account_channel = open_channel(
-        settings.address("account"), "kodama.account.v1.AccountService", retryable=("BatchFindAccounts",)
+        settings.address("account"),
+        "kodama.account.v1.AccountService",
+        retryable=("BatchFindAccounts", "BatchGetDefaultVisibilities"),
     )
     media_channel = open_channel(
         settings.address("media"), "kodama.media.v1.MediaService", retryable=("BatchGetMedia",)

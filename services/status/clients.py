@@ -62,7 +62,7 @@ class SocialGraph:
 
 
 class Accounts:
-    """Asks account who the members are whom a text mentions."""
+    """Asks account who the members are whom a text mentions, and what visibility authors have chosen."""
 
     def __init__(self, stub: "account_pb_grpc.AccountServiceAsyncStub", signer: caller.Signer) -> None:
         self._stub = stub
@@ -76,6 +76,16 @@ class Accounts:
         response = await call(self._stub.BatchFindAccounts, request, self._signer, timeout_seconds=FIND_SECONDS)
         found = {account.handle: account.id for account in response.accounts}
         return {handle: found[handle] for handle in handles if handle in found}
+
+    async def default_visibilities(self, account_ids: Collection[int]) -> dict[int, int]:
+        """Return what statuses of those who exist are where they say nothing else, by account. Raises Unavailable as `find`."""
+        if not account_ids:
+            return {}
+        request = account_pb.BatchGetDefaultVisibilitiesRequest(account_ids=account_ids)
+        response = await call(
+            self._stub.BatchGetDefaultVisibilities, request, self._signer, timeout_seconds=FIND_SECONDS
+        )
+        return dict(response.visibilities)
 
 
 class Media:

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
+
+import msgspec
 
 from chassis import characters, ids, mentions
 from chassis.errors import InvalidField
@@ -34,9 +36,11 @@ OPEN = (Visibility.PUBLIC, Visibility.UNLISTED)
 """What everybody who is not blocked may see, and what is counted among a status's replies."""
 
 
-@dataclass(frozen=True)
-class Status:
-    """A status as its author wrote it, and as one viewer stands to it."""
+class Status(msgspec.Struct, frozen=True, gc=False):
+    """A status as its author wrote it, and as one viewer stands to it.
+
+    A struct, as what is posted is: making one takes a tenth of the time of a dataclass.
+    """
 
     id: int
     account_id: int
@@ -107,8 +111,7 @@ class Relation:
 Relations = Mapping[int, Relation]
 
 
-@dataclass(frozen=True)
-class NewStatus:
+class NewStatus(msgspec.Struct, frozen=True, gc=False):
     """A status that may be posted: checked and clean, and then addressed to those whom it concerns."""
 
     account_id: int
@@ -117,7 +120,7 @@ class NewStatus:
     request_id: str
     in_reply_to_id: int = 0
     in_reply_to_account_id: int = 0
-    mentioned: Mapping[str, int] = field(default_factory=dict)
+    mentioned: Mapping[str, int] = {}
     """Handles of the members that it mentions → their ids, in the order of the text."""
     media_ids: Sequence[int] = ()
 
@@ -148,8 +151,7 @@ class NewStatus:
         )
 
 
-@dataclass(frozen=True)
-class StatusCount:
+class StatusCount(NamedTuple):
     """How many statuses an account has, and the id of its last, 0 for none; direct ones are not counted."""
 
     account_id: int
@@ -195,8 +197,10 @@ def check_new_status(
     )
 
 
-def check_media(media_ids: Sequence[int]) -> list[int]:
+def check_media(media_ids: Sequence[int]) -> Sequence[int]:
     """Return the pictures that a status is to show. Raises InvalidField for too many, twice the same, and what is no id."""
+    if not media_ids:
+        return ()
     if len(media_ids) > MAX_MEDIA:
         raise InvalidField("media_ids", f"A status shows at most {MAX_MEDIA} pictures.")
     if len(set(media_ids)) < len(media_ids) or any(media_id <= 0 for media_id in media_ids):

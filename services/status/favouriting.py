@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from chassis.database import Connection, Pool, connection
 from chassis.errors import NotFound
 from chassis.idempotency import Write
@@ -62,7 +64,9 @@ class Favouriting:
             return status
         write.ring(self._bell)
         step = -1 if status.is_favourited else 1
-        return replace(status, is_favourited=not status.is_favourited, favourites_count=status.favourites_count + step)
+        return msgspec.structs.replace(
+            status, is_favourited=not status.is_favourited, favourites_count=status.favourites_count + step
+        )
 
     async def of_account(self, account_id: int, page: Page) -> tuple[list[Status], FavouritePage]:
         """Return a page of the statuses that a member favours and may still see, in the order of their favourites."""

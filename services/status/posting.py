@@ -1,9 +1,9 @@
 """Use case: post and delete statuses."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
+from msgspec.structs import replace
 from psycopg.errors import UniqueViolation
 
 from chassis.coalescing import Coalescer
@@ -33,6 +33,10 @@ class Posting:
         self._reading = reading
         self._domain = domain
         self._posts = Coalescer(self._insert_all)
+
+    async def default_visibilities(self, author_ids: Collection[int]) -> dict[int, int]:
+        """Return what statuses of those who exist are where they say nothing else, by author. Raises Unavailable."""
+        return await self._accounts.default_visibilities(author_ids)
 
     async def post(self, new: NewStatus) -> Posted:
         """Post a status, or return what the same idempotency key has posted, with how many its author has now.
@@ -67,17 +71,19 @@ class Posting:
     async def post_all(self, posts: Sequence[NewStatus]) -> list[Posted | Exception]:
         """Post what is made at the same moment; in the place of one that fails is what `post` raises for it."""
         # Most posts concern nobody but friends: those need no task of their own.
-        plain = [_concerns_friends_only(new) for new in posts]
-        found = await asyncio.gather(
-            *(self._posts.ask(new) if is_plain else self.post(new) for new, is_plain in zip(posts, plain, strict=True)),
-            return_exceptions=True,
-        )
+        plain, others = _partition(posts)
+        together, alone = await asyncio.gather(self._posts.get_all([new for _, new in plain]), self._post_each(others))
         self._bell.ring()
+        found = zip(plain, together, strict=True)
+        outcomes = alone | {number: outcome for (number, _), outcome in found if outcome is not None}
         # Those whose keys are taken: `post` says by what.
-        taken = [number for number, outcome in enumerate(found) if outcome is None]
-        again = await asyncio.gather(*(self.post(posts[number]) for number in taken), return_exceptions=True)
-        outcomes = dict(enumerate(found)) | dict(zip(taken, again, strict=True))
-        return [_settled(outcomes[number]) for number in range(len(posts))]
+        outcomes |= await self._post_each([one for one in plain if one[0] not in outcomes])
+        return [outcomes[number] for number in range(len(posts))]
+
+    async def _post_each(self, posts: Sequence[tuple[int, NewStatus]]) -> dict[int, Posted | Exception]:
+        """Post numbered statuses side by side; return by their numbers what has become of them."""
+        found = await asyncio.gather(*(self.post(new) for _, new in posts), return_exceptions=True)
+        return {number: _settled(outcome) for (number, _), outcome in zip(posts, found, strict=True)}
 
     async def _prepare(self, new: NewStatus) -> tuple[NewStatus | None, list[int]]:
         """Return a status with whom it concerns, None where what it replies to is not there, and the pictures that are not there."""
@@ -125,12 +131,18 @@ class Posting:
         return status
 
 
-def _concerns_friends_only(new: NewStatus) -> bool:
-    """Tell whether a status replies to nothing, shows no picture and mentions nobody."""
-    return not new.in_reply_to_id and not new.media_ids and "@" not in new.text
+def _partition(posts: Sequence[NewStatus]) -> tuple[list[tuple[int, NewStatus]], list[tuple[int, NewStatus]]]:
+    """Return those statuses that concern nobody but friends, and the others, each with its number."""
+    plain: list[tuple[int, NewStatus]] = []
+    others: list[tuple[int, NewStatus]] = []
+    for numbered in enumerate(posts):
+        new = numbered[1]
+        concerns_others = new.in_reply_to_id or new.media_ids or "@" in new.text
+        (others if concerns_others else plain).append(numbered)
+    return plain, others
 
 
-def _settled(outcome: Posted | BaseException | None) -> Posted | Exception:
-    if outcome is None or not isinstance(outcome, Posted | Exception):
-        raise outcome or RuntimeError("a post ended with nothing")  # was cancelled
+def _settled(outcome: Posted | BaseException) -> Posted | Exception:
+    if not isinstance(outcome, Posted | Exception):
+        raise outcome  # was cancelled
     return outcome

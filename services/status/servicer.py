@@ -1,6 +1,6 @@
 """The RPCs of StatusService: requests into the domain's words and back, no rules, no SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -8,25 +8,16 @@ from kodama.status.v1 import status_pb2, status_service_pb2_grpc
 from kodama.status.v1 import status_service_pb2 as pb
 
 from chassis import caller, ids
-from chassis.admission import status_of
-from chassis.errors import InvalidField
+from chassis.errors import InvalidField, KodamaError
 from chassis.idempotency import Write, Writes, once
 from chassis.paging import page_of, pages_of_each
 from chassis.ragged import join, split
 from chassis.rpc import Service, method_names, require_batch
-from services.status.domain import (
-    HomeCard,
-    NewStatus,
-    Posted,
-    Status,
-    StatusCount,
-    check_new_status,
-    check_text,
-    check_visibility,
-)
+from services.status.domain import NewStatus, check_text, check_visibility
 from services.status.editing import Editing
 from services.status.favouriting import Favouriting
 from services.status.homes import Homes
+from services.status.messages import put_count, put_result, put_status, to_card, to_cards, to_mentions, to_new, to_proto
 from services.status.posting import Posting
 from services.status.reading import Reading
 from services.status.threads import Threads
@@ -62,24 +53,44 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
 
     async def CreateStatus(self, request: pb.CreateStatusRequest, context: Context) -> pb.CreateStatusResponse:
         """Post a status."""
-        posted = await self._posting.post(_to_new(request))
-        return pb.CreateStatusResponse(status=_to_proto(posted.status), author=_to_count(posted.counted))
+        [new] = await self._to_new([request])
+        if isinstance(new, KodamaError):
+            raise new
+        posted = await self._posting.post(new)
+        response = pb.CreateStatusResponse()
+        put_status(response.status, posted.status)
+        put_count(response.author, posted.counted)
+        return response
 
     async def BatchCreateStatuses(
         self, request: pb.BatchCreateStatusesRequest, context: Context
     ) -> pb.BatchCreateStatusesResponse:
         """Post what is made at the same moment."""
         require_batch("requests", request.requests, MAX_POSTS)
-        checked = [_checked(one) for one in request.requests]
-        posted = iter(await self._posting.post_all([one for one in checked if isinstance(one, NewStatus)]))
-        outcomes = [next(posted) if isinstance(one, NewStatus) else one for one in checked]
-        return pb.BatchCreateStatusesResponse(results=[_to_result(outcome) for outcome in outcomes])
+        asked = await self._to_new(request.requests)
+        posted = iter(await self._posting.post_all([one for one in asked if isinstance(one, NewStatus)]))
+        outcomes = [next(posted) if isinstance(one, NewStatus) else one for one in asked]
+        response = pb.BatchCreateStatusesResponse()
+        for outcome in outcomes:
+            put_result(response.results.add(), outcome)
+        return response
+
+    async def _to_new(self, requests: Sequence[pb.CreateStatusRequest]) -> list[NewStatus | KodamaError]:
+        """Return what each request would post; in the place of one that cannot, why."""
+        undecided = {one.account_id for one in requests if one.visibility == status_pb2.VISIBILITY_AUTHOR_DEFAULT}
+        defaults: Mapping[int, int] | KodamaError = {}
+        try:
+            if undecided:
+                defaults = await self._posting.default_visibilities(undecided)
+        except KodamaError as error:
+            defaults = error
+        return [to_new(one, defaults) for one in requests]
 
     @once(pb.DeleteStatusResponse)
     async def DeleteStatus(self, request: pb.DeleteStatusRequest, write: Write) -> pb.DeleteStatusResponse:
         """Delete an own status."""
         deleted = await self._posting.delete(write, request.account_id, request.status_id)
-        return pb.DeleteStatusResponse(status=_to_proto(deleted))
+        return pb.DeleteStatusResponse(status=to_proto(deleted))
 
     @once(pb.UpdateStatusResponse)
     async def UpdateStatus(self, request: pb.UpdateStatusRequest, write: Write) -> pb.UpdateStatusResponse:
@@ -91,7 +102,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
             text=check_text(request.text) if request.HasField("text") else None,
             visibility=check_visibility(request.visibility),
         )
-        return pb.UpdateStatusResponse(status=_to_proto(updated))
+        return pb.UpdateStatusResponse(status=to_proto(updated))
 
     @once(pb.FavouriteStatusResponse)
     async def FavouriteStatus(self, request: pb.FavouriteStatusRequest, write: Write) -> pb.FavouriteStatusResponse:
@@ -116,7 +127,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         window = page_of(request.window, default=20, maximum=40)
         statuses, page = await self._favouriting.of_account(_member(request.account_id), window)
         return pb.ListFavouriteStatusesResponse(
-            statuses=[_to_proto(status) for status in statuses],
+            statuses=[to_proto(status) for status in statuses],
             newest_favourite_id=page.newest_id,
             oldest_favourite_id=page.oldest_id,
             is_end=page.is_end,
@@ -142,19 +153,19 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         """Return the thread around a status."""
         ancestors, descendants = await self._threads.around(request.viewer_id, request.status_id)
         return pb.GetContextResponse(
-            ancestors=[_to_proto(status) for status in ancestors],
-            descendants=[_to_proto(status) for status in descendants],
+            ancestors=[to_proto(status) for status in ancestors],
+            descendants=[to_proto(status) for status in descendants],
         )
 
     async def ListRevisions(self, request: pb.ListRevisionsRequest, context: Context) -> pb.ListRevisionsResponse:
         """Return what a status said before and says now."""
         status, revisions = await self._reading.revisions(request.viewer_id, request.status_id)
         return pb.ListRevisionsResponse(
-            status=_to_proto(status),
+            status=to_proto(status),
             revisions=[
                 status_pb2.Revision(
                     text=one.text,
-                    mentions=_mentions(one.mentioned_ids, one.mentioned_handles),
+                    mentions=to_mentions(one.mentioned_ids, one.mentioned_handles),
                     created_at_ms=one.created_at_ms,
                 )
                 for one in revisions
@@ -167,7 +178,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         """Return those that the viewer may see."""
         require_batch("status_ids", request.status_ids, MAX_BATCH)
         statuses = await self._reading.visible(request.viewer_id, request.status_ids)
-        return pb.BatchGetStatusesResponse(statuses=[_to_proto(status) for status in statuses])
+        return pb.BatchGetStatusesResponse(statuses=[to_proto(status) for status in statuses])
 
     async def ListAccountStatuses(
         self, request: pb.ListAccountStatusesRequest, context: Context
@@ -181,7 +192,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
             exclude_replies=request.exclude_replies,
             only_media=request.only_media,
         )
-        return pb.ListAccountStatusesResponse(statuses=[_to_proto(status) for status in statuses])
+        return pb.ListAccountStatusesResponse(statuses=[to_proto(status) for status in statuses])
 
     async def BatchCountStatuses(
         self, request: pb.BatchCountStatusesRequest, context: Context
@@ -205,7 +216,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         require_batch("status_ids", request.status_ids, MAX_BATCH)
         [cards] = await self._homes.filter([(request.viewer_id, request.status_ids)])
         return pb.FilterHomeStatusesResponse(
-            status_ids=[card.id for card in cards], cards=[_to_card(card) for card in cards]
+            status_ids=[card.id for card in cards], cards=[to_card(card) for card in cards]
         )
 
     async def BatchFilterHomeStatuses(
@@ -216,7 +227,7 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         require_batch("status_ids", request.status_ids, MAX_HOME_STATUSES)
         asked = split(request.viewer_ids, request.counts, request.status_ids)
         counts, cards = join(await self._homes.filter(asked))
-        return pb.BatchFilterHomeStatusesResponse(counts=counts, cards=_to_cards(cards))
+        return pb.BatchFilterHomeStatusesResponse(counts=counts, cards=to_cards(cards))
 
     async def FilterAttachedMedia(
         self, request: pb.FilterAttachedMediaRequest, context: Context
@@ -252,90 +263,10 @@ class StatusServicer(status_service_pb2_grpc.StatusServiceServicer):
         )
 
 
-def _to_proto(status: Status) -> status_pb2.Status:
-    return status_pb2.Status(
-        id=status.id,
-        account_id=status.account_id,
-        text=status.text,
-        visibility=status_pb2.Visibility.ValueType(status.visibility),
-        created_at_ms=status.created_at_ms,
-        version=status.version,
-        edited_at_ms=status.edited_at_ms,
-        in_reply_to_id=status.in_reply_to_id,
-        in_reply_to_account_id=status.in_reply_to_account_id,
-        mentions=_mentions(status.mentioned_ids, status.mentioned_handles),
-        replies_count=status.replies_count,
-        favourites_count=status.favourites_count,
-        is_favourited=status.is_favourited,
-        media_ids=status.media_ids,
-    )
-
-
-def _mentions(account_ids: Sequence[int], handles: Sequence[str]) -> list[status_pb2.Mention]:
-    return [
-        status_pb2.Mention(account_id=account_id, handle=handle)
-        for account_id, handle in zip(account_ids, handles, strict=True)
-    ]
-
-
 def _member(account_id: int) -> int:
     if account_id <= 0:
         raise InvalidField("account_id", "Only a member can do this.")
     return account_id
-
-
-def _to_card(card: HomeCard) -> status_pb2.StatusCard:
-    return status_pb2.StatusCard(
-        status_id=card.id,
-        version=card.version,
-        replies_count=card.replies_count,
-        favourites_count=card.favourites_count,
-        is_favourited=card.is_favourited,
-        media_ids=card.media_ids,
-    )
-
-
-def _to_new(request: pb.CreateStatusRequest) -> NewStatus:
-    return check_new_status(
-        request.account_id,
-        request.text,
-        request.visibility,
-        request.request_id,
-        request.in_reply_to_id,
-        request.media_ids,
-    )
-
-
-def _checked(request: pb.CreateStatusRequest) -> NewStatus | InvalidField:
-    try:
-        return _to_new(request)
-    except InvalidField as error:
-        return error
-
-
-def _to_result(outcome: Posted | Exception) -> pb.CreateStatusResult:
-    if isinstance(outcome, Posted):
-        return pb.CreateStatusResult(status=_to_proto(outcome.status), author=_to_count(outcome.counted))
-    return pb.CreateStatusResult(error=status_of("BatchCreateStatuses", outcome).SerializeToString())
-
-
-def _to_count(counted: StatusCount) -> pb.AuthorCount:
-    return pb.AuthorCount(
-        statuses=counted.statuses, last_status_at_ms=ids.created_at_ms(counted.last_id) if counted.last_id else 0
-    )
-
-
-def _to_cards(cards: Sequence[HomeCard]) -> status_pb2.StatusCards:
-    media_counts, media_ids = join([card.media_ids for card in cards])
-    return status_pb2.StatusCards(
-        status_ids=[card.id for card in cards],
-        versions=[card.version for card in cards],
-        replies_counts=[card.replies_count for card in cards],
-        favourites_counts=[card.favourites_count for card in cards],
-        are_favourited=[card.is_favourited for card in cards],
-        media_counts=media_counts if media_ids else [],
-        media_ids=media_ids,
-    )
 
 
 def status_service(servicer: StatusServicer) -> Service:

@@ -1,8 +1,9 @@
 """Every SQL text of this service."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 from psycopg.rows import class_row
 
 from chassis import topology
@@ -221,7 +222,7 @@ async def list_statuses_for(conn: Connection, questions: Sequence[tuple[int, Seq
     found = {row[0]: (Status(*row[:-1]), row[-1] or ()) for row in await cursor.fetchall()}
     return [
         [
-            replace(found[status_id][0], is_favourited=True)
+            msgspec.structs.replace(found[status_id][0], is_favourited=True)
             if viewer_id in found[status_id][1]
             else found[status_id][0]
             for status_id in dict.fromkeys(status_ids)

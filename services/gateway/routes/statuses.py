@@ -11,10 +11,11 @@ import msgspec
 from kodama.status.v1 import status_pb2
 from starlette.responses import Response
 
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Unavailable
 from chassis.ids import Kind, kind_of
 from services.gateway import entities
 from services.gateway.context import Call
+from services.gateway.hydration import Author
 from services.gateway.parameters import Id, IdList, LongText, MediaIds, NoParameters
 from services.gateway.rendering import Counts
 from services.gateway.routing import Handler, Route, encoded_response, json_response
@@ -56,18 +57,29 @@ class StatusIds(msgspec.Struct, frozen=True, kw_only=True):
 async def post_status(call: Call[NewStatus]) -> Response:
     """Post a status; the same Idempotency-Key posts it once."""
     params, gateway, own_id = call.params, call.gateway, call.caller.account_id
-    # All that the answer needs besides is fetched before anything is posted: what fails there leaves nothing behind.
-    own, friends = await asyncio.gather(gateway.clients.own_account(own_id), gateway.hydration.friend_count(own_id))
-    status, counted = await gateway.clients.create_status(
+    # Side by side, as each takes a way to a service and back.
+    author = gateway.hydration.author(own_id)
+    author.add_done_callback(_heed)
+    posted = await gateway.clients.create_status(
         account_id=own_id,
         text=params.status,
-        visibility=VISIBILITIES.get(params.visibility, own.settings.default_visibility),
+        visibility=VISIBILITIES.get(params.visibility, status_pb2.VISIBILITY_AUTHOR_DEFAULT),
         in_reply_to_id=params.in_reply_to_id or 0,
         media_ids=params.media_ids,
     )
-    author = own.account, Counts(friends, counted.statuses, counted.last_status_at_ms)
-    [posted] = await gateway.hydration.fragments_of(author, [status])
-    return encoded_response(posted)
+    try:
+        account, friends = await author
+    except Unavailable:  # what has been posted is not undone for that
+        account, friends = await gateway.hydration.author(own_id)
+    member = account, Counts(friends, posted.author.statuses, posted.author.last_status_at_ms)
+    [shown] = await gateway.hydration.fragments_of(member, [posted.status])
+    return encoded_response(shown)
+
+
+def _heed(author: "asyncio.Future[Author]") -> None:
+    """Take note of how it ended, as nobody else does where the post is refused."""
+    if not author.cancelled():
+        author.exception()
 
 
 async def put_status(call: Call[StatusChange]) -> Response:

@@ -132,6 +132,7 @@ async def test_who_may_read(account: Account) -> None:
         "ListAccounts": {caller.OPERATOR},
         "SearchAccounts": {caller.GATEWAY},
         "BatchGetAccountSettings": {caller.GATEWAY},
+        "BatchGetDefaultVisibilities": {caller.STATUS},
     }
     for method, roles in allowed.items():
         for role in caller.ROLES:

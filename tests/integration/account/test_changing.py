@@ -74,6 +74,12 @@ async def test_the_version_stays_where_nobody_sees_a_difference(account: Account
         )
     ]
     assert list(found.accounts) == [hana]
+    defaults = await account.ask(
+        account.accounts.BatchGetDefaultVisibilities,
+        pb.BatchGetDefaultVisibilitiesRequest(account_ids=[hana.id, 17]),
+        caller.STATUS,
+    )
+    assert dict(defaults.visibilities) == {hana.id: status_pb2.VISIBILITY_FRIENDS}
 
 
 async def test_of_changes_at_once_none_is_lost(account: Account) -> None:

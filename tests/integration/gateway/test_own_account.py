@@ -36,6 +36,8 @@ async def test_a_change_is_seen_in_the_answer_and_by_the_next_read(shared_networ
         preferences = (await member.http.get("/api/v1/preferences")).json()
         assert preferences["posting:default:visibility"] == privacy
         assert preferences["posting:default:language"] == "en"
+        posted = await member.http.post("/api/v1/statuses", json={"status": "as my settings say"})
+        assert posted.json()["visibility"] == privacy
     assert (preferences["posting:default:sensitive"], preferences["reading:expand:media"]) == (True, "default")
     cleared = (await member.http.patch(PATH, data={"display_name": "", "note": "", "bot": "false"})).json()
     assert (cleared["display_name"], cleared["note"], cleared["bot"]) == (member.handle, "", False)

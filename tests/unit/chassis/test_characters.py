@@ -79,6 +79,18 @@ def test_clean_text_stays_as_it_is(text: str) -> None:
 
 
 @settings(deadline=None)
+@given(TEXTS | st.text(st.characters(exclude_categories=("C", "M", "Zl", "Zp"))))
+def test_the_short_way_leads_where_the_long_one_does(text: str) -> None:
+    answers: list[str | None] = []
+    for way in (clean, characters._clean_closely):
+        try:
+            answers.append(way(text))
+        except UnacceptableText:
+            answers.append(None)
+    assert answers[0] == answers[1]
+
+
+@settings(deadline=None)
 @given(TEXTS)
 def test_composition_does_not_change_what_is_stored(text: str) -> None:
     """The same text from a keyboard that composes and from one that does not."""

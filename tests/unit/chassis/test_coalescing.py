@@ -192,3 +192,81 @@ async def test_a_loader_loads_what_several_ask_for_once_and_gives_each_their_own
     )
     assert list(answers) == [{1: "1", 2: "2"}, {2: "2", 3: "3"}, {}, {}]
     assert loads == [[1, 2, 3], [4]]
+
+
+async def test_several_questions_of_one_asker_have_their_answers_in_order() -> None:
+    async def batch(keys: Sequence[int]) -> list[int | Exception]:
+        return [InvalidField("number", "Not three.") if key == 3 else key * 10 for key in keys]
+
+    coalescer = Coalescer(batch, max_batch=2)
+    alone = asyncio.create_task(coalescer.get(9))
+    several = await coalescer.get_all([1, 2, 3, 1])
+    assert [each if isinstance(each, int) else type(each) for each in several] == [10, 20, InvalidField, 10]
+    assert await alone == 90
+    assert await coalescer.get_all([]) == []
+
+
+async def test_several_questions_of_who_is_cancelled_are_not_asked_any_more() -> None:
+    database = Database()
+    coalescer = Coalescer(database.batch, max_running=1)
+    database.go_on.clear()
+    first = asyncio.create_task(coalescer.get(1))
+    await asyncio.sleep(0.01)
+    leaving, staying = (asyncio.create_task(coalescer.get_all(keys)) for keys in ([2, 3], [4]))
+    await asyncio.sleep(0.01)
+    leaving.cancel()
+    database.go_on.set()
+    assert await staying == [(4, 0)]
+    await first
+    assert database.batches == [[1], [4]]
+
+
+async def test_several_questions_do_not_fit_into_a_full_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "MAX_WAITING", 3)
+    answers = await Coalescer(Database().batch).get_all([1, 2, 3, 4])
+    assert [type(each) for each in answers] == [Unavailable] * 4
+
+
+async def test_what_comes_within_a_moment_while_a_batch_runs_is_one_batch() -> None:
+    database = Database()
+    coalescer = Coalescer(database.batch, gathering_seconds=0.1)
+    database.go_on.clear()
+    asked = []
+    for key in range(4):  # the first begins at once, as nothing runs
+        asked.append(asyncio.create_task(coalescer.get(key)))
+        await asyncio.sleep(0.005)
+    assert database.batches == [[0]]
+    database.go_on.set()
+    await asyncio.sleep(0.005)
+    asked.append(asyncio.create_task(coalescer.get(4)))  # who has just had an answer comes in time, too
+    await asyncio.gather(*asked)
+    assert database.batches == [[0], [1, 2, 3, 4]]
+
+
+async def test_enough_questions_wait_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "ENOUGH", 3)
+    database = Database()
+    coalescer = Coalescer(database.batch, gathering_seconds=60)
+    database.go_on.clear()
+    asked = [asyncio.create_task(coalescer.get(0))]
+    await asyncio.sleep(0.005)
+    for key in (1, 2, 3):
+        asked.append(asyncio.create_task(coalescer.get(key)))
+        await asyncio.sleep(0.005)
+    assert database.batches == [[0], [1, 2, 3]]
+    database.go_on.set()
+    await asyncio.gather(*asked)
+
+
+async def test_what_has_gathered_waits_for_room() -> None:
+    database = Database()
+    coalescer = Coalescer(database.batch, max_running=2, gathering_seconds=0.01)
+    database.go_on.clear()
+    asked = []
+    for key in range(4):
+        asked.append(asyncio.create_task(coalescer.get(key)))
+        await asyncio.sleep(0.03)
+    assert database.batches == [[0], [1]]
+    database.go_on.set()
+    await asyncio.gather(*asked)
+    assert database.batches == [[0], [1], [2, 3]]

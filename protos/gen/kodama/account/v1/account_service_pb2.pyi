@@ -783,3 +783,71 @@ class BatchGetAccountSettingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetAccountSettingsResponse: _TypeAlias = BatchGetAccountSettingsResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetDefaultVisibilitiesRequest(_message.Message):
+    """BatchGetDefaultVisibilitiesRequest names accounts by id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        account_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_ids", b"account_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetDefaultVisibilitiesRequest: _TypeAlias = BatchGetDefaultVisibilitiesRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetDefaultVisibilitiesResponse(_message.Message):
+    """BatchGetDefaultVisibilitiesResponse holds those of the accounts that exist and are confirmed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VisibilitiesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _status_pb2.Visibility.ValueType
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _status_pb2.Visibility.ValueType = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    VISIBILITIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def visibilities(self) -> _containers.ScalarMap[_builtins.int, _status_pb2.Visibility.ValueType]:
+        """By account id."""
+
+    def __init__(
+        self,
+        *,
+        visibilities: _abc.Mapping[_builtins.int, _status_pb2.Visibility.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["visibilities", b"visibilities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetDefaultVisibilitiesResponse: _TypeAlias = BatchGetDefaultVisibilitiesResponse  # noqa: Y015

@@ -95,6 +95,11 @@ class AccountServiceStub(object):
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.SerializeToString,
                 response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.FromString,
                 _registered_method=True)
+        self.BatchGetDefaultVisibilities = channel.unary_unary(
+                '/kodama.account.v1.AccountService/BatchGetDefaultVisibilities',
+                request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetDefaultVisibilitiesRequest.SerializeToString,
+                response_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetDefaultVisibilitiesResponse.FromString,
+                _registered_method=True)
         self.FilterShownMedia = channel.unary_unary(
                 '/kodama.account.v1.AccountService/FilterShownMedia',
                 request_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.FilterShownMediaRequest.SerializeToString,
@@ -193,6 +198,13 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetDefaultVisibilities(self, request, context):
+        """BatchGetDefaultVisibilities returns what statuses are whose authors say nothing else; unknown accounts are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FilterShownMedia(self, request, context):
         """FilterShownMedia returns which of these pictures a member shows as avatar or header now.
         """
@@ -262,6 +274,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.BatchGetAccountSettings,
                     request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.FromString,
                     response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.SerializeToString,
+            ),
+            'BatchGetDefaultVisibilities': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetDefaultVisibilities,
+                    request_deserializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetDefaultVisibilitiesRequest.FromString,
+                    response_serializer=kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetDefaultVisibilitiesResponse.SerializeToString,
             ),
             'FilterShownMedia': grpc.unary_unary_rpc_method_handler(
                     servicer.FilterShownMedia,
@@ -594,6 +611,33 @@ class AccountService(object):
             '/kodama.account.v1.AccountService/BatchGetAccountSettings',
             kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsRequest.SerializeToString,
             kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetAccountSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetDefaultVisibilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kodama.account.v1.AccountService/BatchGetDefaultVisibilities',
+            kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetDefaultVisibilitiesRequest.SerializeToString,
+            kodama_dot_account_dot_v1_dot_account__service__pb2.BatchGetDefaultVisibilitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

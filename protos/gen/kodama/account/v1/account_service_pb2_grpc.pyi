@@ -63,6 +63,8 @@ class AccountServiceStub:
     """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
     BatchGetAccountSettings: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]
     """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves."""
+    BatchGetDefaultVisibilities: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetDefaultVisibilitiesRequest, _account_service_pb2.BatchGetDefaultVisibilitiesResponse]
+    """BatchGetDefaultVisibilities returns what statuses are whose authors say nothing else; unknown accounts are left out."""
     FilterShownMedia: _grpc.UnaryUnaryMultiCallable[_account_service_pb2.FilterShownMediaRequest, _account_service_pb2.FilterShownMediaResponse]
     """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
@@ -101,6 +103,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """UpdateAccount changes a member's own profile and settings. NOT_FOUND where there is no such member."""
     BatchGetAccountSettings: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetAccountSettingsRequest, _account_service_pb2.BatchGetAccountSettingsResponse]  # type: ignore[assignment]
     """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves."""
+    BatchGetDefaultVisibilities: _aio.UnaryUnaryMultiCallable[_account_service_pb2.BatchGetDefaultVisibilitiesRequest, _account_service_pb2.BatchGetDefaultVisibilitiesResponse]  # type: ignore[assignment]
+    """BatchGetDefaultVisibilities returns what statuses are whose authors say nothing else; unknown accounts are left out."""
     FilterShownMedia: _aio.UnaryUnaryMultiCallable[_account_service_pb2.FilterShownMediaRequest, _account_service_pb2.FilterShownMediaResponse]  # type: ignore[assignment]
     """FilterShownMedia returns which of these pictures a member shows as avatar or header now."""
 
@@ -208,6 +212,14 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_account_service_pb2.BatchGetAccountSettingsResponse, _abc.Awaitable[_account_service_pb2.BatchGetAccountSettingsResponse]]:
         """BatchGetAccountSettings returns the accounts that exist with their settings, in no order; only for the members themselves."""
+
+    @_abc_1.abstractmethod
+    def BatchGetDefaultVisibilities(
+        self,
+        request: _account_service_pb2.BatchGetDefaultVisibilitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_account_service_pb2.BatchGetDefaultVisibilitiesResponse, _abc.Awaitable[_account_service_pb2.BatchGetDefaultVisibilitiesResponse]]:
+        """BatchGetDefaultVisibilities returns what statuses are whose authors say nothing else; unknown accounts are left out."""
 
     @_abc_1.abstractmethod
     def FilterShownMedia(

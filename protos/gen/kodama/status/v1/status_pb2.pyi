@@ -34,6 +34,8 @@ class _VisibilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Visibility
     """Friends; called "private" on the HTTP API."""
     VISIBILITY_DIRECT: _Visibility.ValueType  # 4
     """Nobody else: the members that it mentions. It stands on no home timeline but its author's."""
+    VISIBILITY_AUTHOR_DEFAULT: _Visibility.ValueType  # 5
+    """Only where something is posted: as the author's settings say. No status has it."""
 
 class Visibility(_Visibility, metaclass=_VisibilityEnumTypeWrapper):
     """Visibility is who may see a status besides its author and the members that it mentions. Whoever blocks the author, or is blocked
@@ -49,6 +51,8 @@ VISIBILITY_FRIENDS: Visibility.ValueType  # 3
 """Friends; called "private" on the HTTP API."""
 VISIBILITY_DIRECT: Visibility.ValueType  # 4
 """Nobody else: the members that it mentions. It stands on no home timeline but its author's."""
+VISIBILITY_AUTHOR_DEFAULT: Visibility.ValueType  # 5
+"""Only where something is posted: as the author's settings say. No status has it."""
 Global___Visibility: _TypeAlias = Visibility  # noqa: Y015
 
 @_typing.final

@@ -35,7 +35,7 @@ class CreateStatusRequest(_message.Message):
     account_id: _builtins.int
     text: _builtins.str
     visibility: _status_pb2.Visibility.ValueType
-    """Unspecified means public."""
+    """Unspecified means public; VISIBILITY_AUTHOR_DEFAULT what the author's settings say."""
     request_id: _builtins.str
     """The client's Idempotency-Key, at most 255 characters; empty means none. The same key of the same account within a day
     returns the first answer and posts nothing.
