@@ -103,6 +103,7 @@ class Coalescer(Generic[Key, Value]):
         self._running: set[asyncio.Task[None]] = set()
         self._is_called = False
         self._gathering: asyncio.TimerHandle | None = None
+        self._has_gathered = False
 
     async def get(self, key: Key) -> Value:
         """Return the answer of a batch that begins after this call.
@@ -138,7 +139,7 @@ class Coalescer(Generic[Key, Value]):
             return
         # A context of its own: a batch has neither the deadline nor the caller of whoever happened to come first.
         loop, context = asyncio.get_running_loop(), contextvars.Context()
-        if len(self._line) < ENOUGH:
+        if len(self._line) < ENOUGH and not self._has_gathered:
             if self._running and self._gathering_seconds and self._gathering is None:
                 self._gathering = loop.call_later(self._gathering_seconds, self._begin, context=context)
             if self._gathering is not None:
@@ -152,7 +153,9 @@ class Coalescer(Generic[Key, Value]):
             self._gathering.cancel()
             self._gathering = None
         if len(self._running) >= self._max_running:
+            self._has_gathered = True  # and goes as soon as there is room
             return
+        self._has_gathered = False
         taken: list[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]] = []
         while self._line and len(taken) < self._max_batch:
             waiting = self._line.popleft()
