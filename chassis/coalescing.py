@@ -77,6 +77,9 @@ class _OneOfSeveral(Generic[Key, Value]):
             self.asker.value.set_result(None)
 
 
+_Question = _Waiting[Key, Value] | _OneOfSeveral[Key, Value]
+
+
 class Coalescer(Generic[Key, Value]):
     """Turns concurrent questions into batches. Belongs to the event loop that uses it.
 
@@ -99,7 +102,7 @@ class Coalescer(Generic[Key, Value]):
         self._max_batch = max_batch
         self._max_running = max_running
         self._gathering_seconds = gathering_seconds
-        self._line: deque[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]] = deque()
+        self._line: deque[_Question[Key, Value]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._is_called = False
         self._gathering: asyncio.TimerHandle | None = None
@@ -156,7 +159,7 @@ class Coalescer(Generic[Key, Value]):
             self._has_gathered = True  # and goes as soon as there is room
             return
         self._has_gathered = False
-        taken: list[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]] = []
+        taken: list[_Question[Key, Value]] = []
         while self._line and len(taken) < self._max_batch:
             waiting = self._line.popleft()
             if not waiting.is_over():
@@ -174,7 +177,7 @@ class Coalescer(Generic[Key, Value]):
         if self._line:
             self._call_soon()
 
-    async def _run(self, taken: Sequence[_Waiting[Key, Value] | _OneOfSeveral[Key, Value]]) -> None:
+    async def _run(self, taken: Sequence[_Question[Key, Value]]) -> None:
         for waiting, answer in zip(taken, await self._answers([waiting.key for waiting in taken]), strict=True):
             waiting.settle(answer)
 
