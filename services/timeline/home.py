@@ -74,8 +74,7 @@ class HomeReading:
         found = [entry for entry in pushed if entry.entry_id >= pushed_from] + pulled
         waiting = [Entry(entry_id, author_id) for entry_id, author_id in open_work.entries.items()]
         heavy = home.pulled_authors if home is not None else ()
-        is_full = not page.upwards and len([entry for entry in found if entry.entry_id >= pushed_from]) >= page.limit
-        needs_pull = page.above < pushed_from and not is_full
+        needs_pull = page.above < pushed_from and (page.upwards or not self._is_full(page, found, pushed_from))
         if waiting or heavy or needs_pull:
             friends = await self._friends.of_reader(account_id)
             found += _by_authors(waiting, friends)
@@ -84,6 +83,11 @@ class HomeReading:
                 below = min(page.below, pushed_from)
                 found += await self._publications.pull(account_id, friends, replace(page, below=below))
         return {entry.entry_id: entry for entry in found}
+
+    @staticmethod
+    def _is_full(page: Page, found: Sequence[Entry], pushed_from: int) -> bool:
+        """Tell whether a page downwards ends where everything is pushed; what was found twice, pushed and pulled, is there once."""
+        return len({entry.entry_id for entry in found if entry.entry_id >= pushed_from}) >= page.limit
 
     async def _pull_always(self, account_id: int, page: Page, open_work: OpenWork) -> list[Entry]:
         own = await self._publications.own(account_id, page)

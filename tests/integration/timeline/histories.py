@@ -183,6 +183,19 @@ def fill_after_promise(machine: Machine) -> None:
     _check(machine, STRANGER)
 
 
+def counted_twice(machine: Machine) -> None:
+    machine.befriend(two=(AUTHOR, STRANGER))
+    for _ in range(2):
+        machine.post_and_deliver(author=AUTHOR)
+    _do_all(machine)
+    machine.hold(queue="timeline.bulk")
+    _check(machine, STRANGER)
+    machine.let_time_pass()
+    machine.befriend(two=(READER, STRANGER))
+    machine.post_and_deliver(author=READER)
+    machine.walk(reader=STRANGER, limit=2)
+
+
 HISTORIES: dict[type[Mutant], History] = {
     mutants.FanOutWithCachedFriends: cached_friends,
     mutants.PurgeRacesRefriending: careless_purge,
@@ -205,4 +218,5 @@ HISTORIES: dict[type[Mutant], History] = {
     mutants.FriendshipIsEnough: no_mutes,
     mutants.TrimWithoutFloor: trim_without_floor,
     mutants.FillAfterPromise: fill_after_promise,
+    mutants.CountedTwice: counted_twice,
 }

@@ -2,7 +2,8 @@
 
 Members befriend, unfriend, block, mute, post, write, narrow, delete, read, sleep and come back; friendships are imported; posts commit
 out of the order of their ids; old entries are trimmed. The real relay publishes what the ledgers hold to a broker that repeats, reorders,
-delays, loses and replays it, to workers that die before, while and after they do it, and some of it happens in the middle of reads.
+delays, loses and replays it, to workers that die before, while and after they do it; each queue can be late on its own; some of it
+happens in the middle of reads. Pages are of any size, and are walked to the end, downwards and upwards.
 """
 
 import random
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from kodama.page.v1.window_pb2 import Window
 
+from chassis import topology
 from chassis.ids import Kind, kind_of
 from chassis.paging import page_of
 from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Parts
@@ -27,6 +29,8 @@ ROUNDS_TO_REST = 20
 member = st.integers(0, MEMBERS - 1)
 pair = st.tuples(member, member).filter(lambda two: two[0] != two[1])
 which = st.integers(0, 10_000)
+queue = st.sampled_from(("timeline.live", "timeline.bulk", "timeline.bulk", "housekeeping"))
+page_size = st.sampled_from((1, 2, 3, 4, 5, 7, 20))
 
 
 class Wrong(AssertionError):
@@ -62,6 +66,7 @@ class Machine(RuleBasedStateMachine):
         self.posted: list[tuple[int, int]] = []
         self.written: list[tuple[int, int]] = []
         self.asleep = set(range(1, MEMBERS))
+        self.held: set[str] = set()
         for friend in self.members[1:3]:
             self.stage.run(self.world.befriend(self.members[0], friend))
         self._read(self.members[0], Window(limit=1))
@@ -120,6 +125,11 @@ class Machine(RuleBasedStateMachine):
         status_id = self.stage.run(self.world.post(self.members[author], "echo", visibility))
         self.posted.append((self.members[author], status_id))
 
+    @rule(author=member, count=st.integers(2, 6))
+    def post_much(self, author: int, count: int) -> None:
+        for _ in range(count):
+            self.post(author, visibility=3)
+
     @rule(two=pair, visibility=st.integers(1, 4))
     def post_together(self, two: tuple[int, int], visibility: int) -> None:
         """Two post at the same moment, so that their fan-outs share a row."""
@@ -148,8 +158,8 @@ class Machine(RuleBasedStateMachine):
         """Post, and have it fanned out at once, before anything else that waits."""
         self.post(author, visibility=3)
         self.relay()
-        [delivery] = [each for each in self.broker.waiting if each.is_about(self.posted[-1][1])]
-        self._work(delivery)
+        for delivery in [each for each in self._waiting() if each.is_about(self.posted[-1][1])]:
+            self._work(delivery)
 
     @rule(author=member)
     @precondition(lambda self: not self.scene.slow_posts)
@@ -198,14 +208,30 @@ class Machine(RuleBasedStateMachine):
         """Let a member read for the first time, or again."""
         self.asleep.discard(reader)
 
-    @rule(reader=member)
-    def scroll(self, reader: int) -> None:
+    @rule(reader=member, limit=page_size)
+    def walk(self, reader: int, limit: int) -> None:
+        """Read a home timeline to its end, page by page, downwards and then upwards."""
         self.asleep.discard(reader)
         account_id = self.members[reader]
-        true_home = self.world.true_home(account_id)
-        if len(true_home) > 3:
-            self._compare(account_id, Window(limit=2, max_id=true_home[1]), true_home[2:4])
-            self._compare(account_id, Window(limit=2, min_id=true_home[3]), true_home[1:3])
+        truth = self.world.true_home(account_id)
+        for end in [*range(0, len(truth), limit), len(truth)]:
+            window = Window(limit=limit, max_id=truth[end - 1] if end else 0)
+            self._compare(account_id, window, truth[end : end + limit])
+        for begin in [*range(len(truth), 0, -limit), 0]:
+            window = Window(limit=limit, min_id=truth[begin] if begin < len(truth) else 1)
+            self._compare(account_id, window, truth[max(0, begin - limit) : begin])
+
+    @rule(reader=member, limit=page_size, number=which, other=which)
+    def look_between(self, reader: int, limit: int, number: int, other: int) -> None:
+        """Read a page between any two entries, from either end."""
+        self.asleep.discard(reader)
+        account_id = self.members[reader]
+        truth = self.world.true_home(account_id)
+        newest, oldest = sorted((number % (len(truth) + 1), other % (len(truth) + 1)))
+        between = truth[newest:oldest]
+        below, above = truth[newest - 1] if newest else 0, truth[oldest] if oldest < len(truth) else 1
+        self._compare(account_id, Window(limit=limit, max_id=below, since_id=above), between[:limit])
+        self._compare(account_id, Window(limit=limit, max_id=below, min_id=above), between[-limit:])
 
     # What happens to the work that this causes
 
@@ -226,6 +252,16 @@ class Machine(RuleBasedStateMachine):
         self.scene.relay()
         self.broker.is_breaking = False
 
+    @rule(queue=queue)
+    def hold(self, queue: str) -> None:
+        """Let nobody work on a queue until it is let go."""
+        self.held.add(queue)
+
+    @rule()
+    @precondition(lambda self: self.held)
+    def let_go(self) -> None:
+        self.held.clear()
+
     @rule()
     def let_leases_end(self) -> None:
         """Let as much time pass as a relay waits until it publishes once more what is not done."""
@@ -242,7 +278,7 @@ class Machine(RuleBasedStateMachine):
     def do_all_work(self, chance: random.Random) -> None:
         """Relay and do all that is due, in any order."""
         self.relay()
-        waiting = list(self.broker.waiting)
+        waiting = self._waiting()
         chance.shuffle(waiting)
         for delivery in waiting:
             self._work(delivery)
@@ -288,6 +324,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def come_to_rest(self) -> None:
         """Leave relay, broker and workers alone until all is done. Raises NeverDone where it never is."""
+        self.held.clear()
         for _ in range(ROUNDS_TO_REST):
             self.scene.let_leases_end()
             self.do_all_work(random.Random(0))
@@ -318,10 +355,10 @@ class Machine(RuleBasedStateMachine):
         return [entry.entry_id for entry in self.stage.run(self.reading.page(account_id, page))]
 
     def _waiting(self) -> list[Delivery]:
-        """Return what waits at the broker, after the relay's next turn where nothing does."""
+        """Return what workers can be given, after the relay's next turn where nothing waits at the broker."""
         if not self.broker.waiting:
             self.relay()
-        return self.broker.waiting
+        return [each for each in self.broker.waiting if topology.TASKS[each.task].queue not in self.held]
 
     def _work(self, delivery: Delivery, fate: str = "done") -> None:
         try:

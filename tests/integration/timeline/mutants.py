@@ -319,6 +319,23 @@ class FillAfterPromise(Mutant):
         return HastyFill(pool, clients.publications, clients.friends, dormant_days=DORMANT_DAYS)
 
 
+class CountingTwice(InterruptedReading):
+    """A fault: what is both pushed and pulled fills two places of a page."""
+
+    @staticmethod
+    def _is_full(page: Page, found: Sequence[Entry], pushed_from: int) -> bool:
+        return len([entry for entry in found if entry.entry_id >= pushed_from]) >= page.limit
+
+
+class CountedTwice(Mutant):
+    """A page ends where pushing began, though there is room on it."""
+
+    def reading(self, pool: Pool, clients: Clients) -> InterruptedReading:
+        made = super().reading(pool, clients)
+        made.__class__ = CountingTwice
+        return made
+
+
 MUTANTS: tuple[type[Mutant], ...] = (
     FanOutWithCachedFriends,
     PurgeRacesRefriending,
@@ -341,4 +358,5 @@ MUTANTS: tuple[type[Mutant], ...] = (
     FriendshipIsEnough,
     TrimWithoutFloor,
     FillAfterPromise,
+    CountedTwice,
 )

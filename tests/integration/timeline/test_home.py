@@ -219,3 +219,24 @@ async def test_any_order_and_repetition_of_work_ends_in_the_same_page(world: Wor
                 world.strike(work)
         for member in members:
             assert await world.home(member) == world.true_home(member)[:40], f"after step {step}"
+
+
+async def test_a_page_goes_on_below_where_pushing_began_while_a_backfill_waits(world: World) -> None:
+    ann, bob, new = await world.members(3)
+    await world.befriend(ann, bob)
+    old = [await world.post(ann, f"old {number}") for number in range(30)]
+    await world.drain()
+    await world.home(bob)  # pushing begins, and the fill waits
+    world.settle_pushing()
+    await world.befriend(bob, new)  # its backfill waits, too
+    posted = [await world.post(new, f"new {number}") for number in range(12)]
+    for work in world.open_work():
+        if work.task == "timeline.fan_out":  # only the bulk queue is held
+            await world.do(work)
+            world.strike(work)
+    everything = [*posted[::-1], *old[::-1]]
+    assert await world.home(bob, limit=20) == everything[:20]
+    walked: list[int] = []
+    while page := await world.home(bob, limit=20, max_id=walked[-1] if walked else 0):
+        walked += page
+    assert walked == everything
