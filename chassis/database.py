@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from chassis.errors import Conflict, Unavailable
+from chassis.watched_connections import connection_class
 
 Connection = psycopg.AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -44,7 +45,7 @@ def make_pool(url: str, *, size: int, application: str) -> Pool:
 
     pool: Pool = AsyncConnectionPool(
         url,
-        connection_class=Connection,
+        connection_class=connection_class(application),
         kwargs={"autocommit": True, "application_name": application, **KEEPALIVES},
         min_size=min(2, size),
         max_size=size,

@@ -15,8 +15,9 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from chassis import ledger, topology
+from chassis import failpoints, ledger, topology
 from chassis.database import KEEPALIVES
+from chassis.failpoints import Failpoint
 from chassis.ledger import ClaimedRow, payloads_of
 from chassis.memory import settle
 from chassis.publisher import Message, Publisher, PublishError, open_publisher
@@ -107,9 +108,12 @@ def relay_due(
             log.error("work given up", producer=producer, rows=dead, attempts=settings.relay_max_attempts)
         rows = _split_failing(conn, rows)
         if rows:
+            failpoints.hit(Failpoint.RELAY_AFTER_CLAIM, producer)
             publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
+            failpoints.hit(Failpoint.RELAY_AFTER_PUBLISH, producer)
             for lease_seconds, row_ids in by_lease(rows, settings.relay_lease_seconds).items():
                 ledger.mark_published(conn, row_ids, lease_seconds=lease_seconds)
+            failpoints.hit(Failpoint.RELAY_AFTER_MARK, producer)
     return sum(len(payloads_of(row[2])) for row in rows)
 
 

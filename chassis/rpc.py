@@ -11,10 +11,11 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chassis import caller, exchange_service, neighbours
+from chassis import caller, exchange_service, failpoints, neighbours
 from chassis.admission import MAX_DEADLINE_SECONDS, UNSIGNED, Policies, end, time_left
 from chassis.errors import InvalidField, Unavailable, from_rpc_error
 from chassis.exchange import ExchangeChannel
+from chassis.failpoints import Failpoint
 
 __all__ = [
     "MAX_DEADLINE_SECONDS",
@@ -238,9 +239,11 @@ async def call(
     Raises the KodamaError that the other side ended with, or Unavailable.
     """
     try:
-        return await method(request, timeout=time_left(timeout_seconds), metadata=signer.metadata())
+        answer = await method(request, timeout=time_left(timeout_seconds), metadata=signer.metadata())
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error) from error
+    await failpoints.hit_async(Failpoint.RPC_AFTER_ANSWER, signer.role)
+    return answer
 
 
 async def call_with_stream(

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import re
 import sys
 from ipaddress import ip_network
@@ -10,6 +11,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis import failpoints
 
 SERVICES = ("account", "social_graph", "media", "status", "blog", "timeline")
 """The gRPC services, in the order in which they can start."""
@@ -240,6 +243,10 @@ def role_name(service: str) -> str:
 
 def load_settings() -> Settings:
     """Read the environment, or end the process with exit code 2 and one sentence per fault."""
+    try:
+        failpoints.arm_from(os.environ)
+    except ValueError as error:
+        refuse(str(error))
     try:
         return Settings()
     except ValidationError as error:

@@ -19,9 +19,10 @@ from celery import signals
 from kodama.ledger.v1 import ledger_service_pb2 as ledger_pb
 from kodama.ledger.v1 import ledger_service_pb2_grpc as ledger_pb_grpc
 
-from chassis import broker, topology
+from chassis import broker, failpoints, topology
 from chassis.caller import WORKER, Signer
 from chassis.errors import Conflict, Unavailable
+from chassis.failpoints import Failpoint
 from chassis.logs import configure_logging
 from chassis.memory import settle
 from chassis.rpc import call, open_channel
@@ -199,11 +200,14 @@ async def do_work(
 ) -> None:
     """Run a task's handler and report: rows go when their effect is committed, and stay, with the error, when it is not."""
     try:
+        await failpoints.hit_async(Failpoint.WORKER_BEFORE_EFFECT, handler.__name__)
         await handler(context, payloads)
+        await failpoints.hit_async(Failpoint.WORKER_AFTER_EFFECT, handler.__name__)
     except BaseException as error:
         await asyncio.shield(receipts.fail(source, row_ids, error))
         raise
     await receipts.complete(source, row_ids)
+    await failpoints.hit_async(Failpoint.WORKER_AFTER_RECEIPT, handler.__name__)
 
 
 def _describe(error: BaseException) -> str:

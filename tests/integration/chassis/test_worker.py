@@ -5,12 +5,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from chassis import topology
+from chassis import failpoints, topology
 from chassis.process import open_server
 from chassis.publisher import open_publisher
 from chassis.relay import relay_due
@@ -141,3 +142,49 @@ async def test_a_worker_that_is_killed_in_the_middle_loses_nothing(network: Netw
     async with a_worker(network.settings):
         await eventually(network.all_done)
     assert network.effects() == [-99, -99, 1, 99]
+
+
+@asynccontextmanager
+async def mortal(settings: Settings, plan: dict[str, str], *command: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process with failpoints, killed at the end where none has done it."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *command, env=environment_of(settings) | plan)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_relay_that_is_killed_between_publishing_and_marking_publishes_twice(
+    network: Network, tmp_path: Path
+) -> None:
+    work = network.work
+    await work.publish_statuses(3)
+    plan = {failpoints.PLAN: f"relay.after_publish/{PRODUCER}:kill", failpoints.FOLDER: str(tmp_path)}
+    command = ("services.cli", "relay", PRODUCER)
+    async with mortal(network.settings, plan, *command) as relay:
+        assert await relay.wait() == -signal.SIGKILL
+    assert [row["published_at"] for row in await work.rows()] == [None] * 3
+
+    async def all_published() -> bool:
+        return all(row["published_at"] is not None for row in await work.rows())
+
+    async with mortal(network.settings, plan, *command):
+        await eventually(all_published)
+    assert network.waiting() == 2
+
+
+async def test_a_worker_that_is_killed_between_effect_and_receipt_does_it_twice(
+    network: Network, tmp_path: Path
+) -> None:
+    await network.work.publish_statuses(1)
+    await asyncio.to_thread(network.relay)
+    plan = {failpoints.PLAN: "worker.after_effect/fan_out:kill", failpoints.FOLDER: str(tmp_path)}
+    command = ("tests.integration.chassis.worker_under_test", "threads")
+    async with mortal(network.settings, plan, *command) as worker:
+        assert await worker.wait() == -signal.SIGKILL
+    assert (await network.work.count(), network.effects()) == (1, [1])
+    async with mortal(network.settings, plan, *command):
+        await eventually(network.all_done)
+    assert network.effects() == [1, 1]
