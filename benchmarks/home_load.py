@@ -5,7 +5,6 @@ Closed loop. The job comes on standard input, what was seen goes to standard out
 
 import asyncio
 import resource
-import sys
 import time
 from collections.abc import Mapping
 from itertools import cycle, islice
@@ -15,7 +14,7 @@ import uvloop
 from kodama.page.v1.window_pb2 import Window
 from kodama.timeline.v1 import timeline_service_pb2 as pb
 
-from benchmarks.network import run_child
+from benchmarks.child import read_job, run_child, write_answer
 from chassis.caller import GATEWAY, Signer
 from chassis.rpc import call
 from chassis.settings import load_settings
@@ -114,6 +113,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(
-        msgspec.json.encode(uvloop.run(run_job(msgspec.json.decode(sys.stdin.buffer.read(), type=HomeJob))))
-    )
+    write_answer(uvloop.run(run_job(read_job(HomeJob))))

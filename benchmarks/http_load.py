@@ -6,7 +6,6 @@ seen goes to standard output, with the CPU time that the generator took from the
 
 import asyncio
 import resource
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -17,7 +16,7 @@ import httptools
 import msgspec
 import uvloop
 
-from benchmarks.network import run_child
+from benchmarks.child import read_job, run_child, write_answer
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MAX_CONNECTIONS = 256
@@ -174,6 +173,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(
-        msgspec.json.encode(uvloop.run(run_job(msgspec.json.decode(sys.stdin.buffer.read(), type=HttpJob))))
-    )
+    write_answer(uvloop.run(run_job(read_job(HttpJob))))

@@ -1,11 +1,9 @@
 """A network for one benchmark: durable PostgreSQL that notes commit times, RabbitMQ, every process; gone at the end."""
 
-import os
 import secrets
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,22 +159,6 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def run_child(module: str, job: bytes, *, seconds: float, environment: Mapping[str, str] | None = None) -> bytes:
-    """Run a load generator in a process of its own, with its job on standard input; return its standard output.
-
-    Raises CalledProcessError with what it said, or TimeoutExpired after `seconds`, when it has been killed.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        input=job,
-        stdout=subprocess.PIPE,
-        env=dict(os.environ if environment is None else environment),
-        timeout=seconds,
-        check=True,
-    )
-    return done.stdout
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import resource
-import sys
 import time
 from collections.abc import Mapping
 from itertools import count
@@ -11,7 +10,7 @@ import msgspec
 import uvloop
 from kodama.status.v1.status_pb2 import VISIBILITY_PUBLIC
 
-from benchmarks.network import run_child
+from benchmarks.child import read_job, run_child, write_answer
 from chassis.settings import load_settings
 from services.cli.network import Network, open_network
 from services.gateway.status_calls import StatusCalls
@@ -127,7 +126,4 @@ def _cpu_seconds() -> float:
 
 
 if __name__ == "__main__":
-    sys.stdout.buffer.write(
-        msgspec.json.encode(uvloop.run(run_job(msgspec.json.decode(sys.stdin.buffer.read(), type=PostingJob))))
-    )
-    sys.stdout.buffer.flush()
+    write_answer(uvloop.run(run_job(read_job(PostingJob))))

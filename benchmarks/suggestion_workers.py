@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import psutil
 
+from benchmarks.child import write_answer
 from services.social_graph.suggestions import (
     CsrGraph,
     Model,
@@ -90,7 +91,7 @@ def work(job: Job) -> None:
             let_go(*prepared.arrays.values())
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - used
     own = psutil.Process().memory_full_info().uss / 1e6
-    sys.stdout.buffer.write(msgspec.json.encode(Worked(members, seconds, cpu_seconds, peak_mb(), own)))
+    write_answer(Worked(members, seconds, cpu_seconds, peak_mb(), own))
 
 
 def peak_mb(pid: int | str = "self") -> float:
