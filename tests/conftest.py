@@ -38,6 +38,8 @@ def pytest_configure() -> None:
     """Let a run that is ended with SIGTERM stop the servers that it has started, as one that is ended with Ctrl-C does.
 
     Each of several processes that share the tests draws its ports, and those of the networks that it starts, from a share of its own.
+
+    What a script starts in the background ignores SIGINT, and so would all that it starts, also those whom a test sends it.
     """
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ[ports.SHARE] = f"{worker.removeprefix('gw')}/{os.environ['PYTEST_XDIST_WORKER_COUNT']}"
@@ -46,6 +48,8 @@ def pytest_configure() -> None:
         pytest.exit("ended by SIGTERM", returncode=143)
 
     signal.signal(signal.SIGTERM, end)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

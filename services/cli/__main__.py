@@ -1,11 +1,14 @@
 """The `kodama` command; also `python -m services.cli`."""
 
+import sys
+
 import typer
 
 from services.cli import (
     demo_command,
     health_command,
     import_command,
+    interrupting,
     operations,
     processes,
     suggest_command,
@@ -37,7 +40,11 @@ app.add_typer(operations.app, name="ops")
 
 def main() -> None:
     """Run the command line."""
-    app()
+    interrupting.listen()
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(interrupting.EXIT_CODE)
 
 
 if __name__ == "__main__":

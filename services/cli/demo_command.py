@@ -41,7 +41,9 @@ Answer = TypeVar("Answer")
 
 def demo() -> None:
     """Fill the running network with about 300 generated members, their friendships, statuses and blogs. Idempotent."""
-    on_network(lambda network, _: _fill(network))
+    on_network(
+        lambda network, _: _fill(network), interrupted="What has been made stays; kodama demo goes on from there."
+    )
 
 
 def seed_demo(environment: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ def friendships(
         with progress_bars() as progress:
             return await import_friendships(network, edges, prefix or prefix_of(file.name), progress)
 
-    result = on_network(work)
+    result = on_network(work, interrupted="What has been imported stays; the same command goes on from there.")
     console.print(
         f"{result.members:,} members ({result.members_created:,} new), {result.friendships:,} friendships"
         f" ({result.friendships_formed:,} new) in {result.seconds:.1f} s."

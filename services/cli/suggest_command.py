@@ -67,12 +67,9 @@ def _compute_all(*, wait: bool) -> None:
             return []
         return describe_progress(await _follow(network, begun.generation_id))
 
-    try:
-        for line in on_network(work):
-            console.print(line, markup=False)
-    except KeyboardInterrupt:
-        console.print("It goes on without being watched; kodama suggest --status shows how far it is.")
-        raise typer.Exit(130) from None
+    watched = "It goes on without being watched; kodama suggest --status shows how far it is."
+    for line in on_network(work, interrupted=watched):
+        console.print(line, markup=False)
 
 
 async def _follow(network: Network, generation_id: int) -> pb.GetSuggestionProgressResponse:

@@ -1,6 +1,5 @@
 """How commands talk: lines and progress bars on a terminal, plain lines elsewhere, errors as sentences with exit code 1."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TypeVar
@@ -19,6 +18,7 @@ from rich.progress import (
 
 from chassis.errors import KodamaError
 from chassis.settings import Settings
+from services.cli import interrupting
 from services.cli.network import Network, find_settings, open_network
 
 Result = TypeVar("Result")
@@ -32,8 +32,8 @@ def fail(sentence: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def on_network(work: Callable[[Network, Settings], Awaitable[Result]]) -> Result:
-    """Run a coroutine on the running network; an expected error ends the command with its sentence."""
+def on_network(work: Callable[[Network, Settings], Awaitable[Result]], *, interrupted: str = "") -> Result:
+    """Run a coroutine on the running network. An expected error ends the command with its sentence, Ctrl-C with `interrupted`."""
 
     async def run() -> Result:
         settings = find_settings()
@@ -41,9 +41,13 @@ def on_network(work: Callable[[Network, Settings], Awaitable[Result]]) -> Result
             return await work(network, settings)
 
     try:
-        return asyncio.run(run())
+        return interrupting.run(run())
     except KodamaError as error:
         fail(error.message)
+    except KeyboardInterrupt:
+        if interrupted:
+            console.print(interrupted, markup=False)
+        raise typer.Exit(interrupting.EXIT_CODE) from None
 
 
 @contextmanager

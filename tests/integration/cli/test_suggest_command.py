@@ -118,7 +118,22 @@ async def test_ctrl_c_leaves_it_running_and_says_so(kodama: Kodama, settings: Se
     assert await process.stdout.readline() == b"Generation 1 is requested.\n"
     await process.stdout.readline()  # it follows
     process.send_signal(signal.SIGINT)
-    said, _ = await asyncio.wait_for(process.communicate(), 30)
+    said, _ = await process.communicate()
     assert process.returncode == 130
     assert b"It goes on without being watched; kodama suggest --status shows how far it is.\n" in said
     assert "Generation 1, requested at" in (await kodama("suggest", "--status")).output
+
+
+async def test_ctrl_c_ends_it_wherever_it_is(kodama: Kodama, settings: Settings) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.integration.cli.interrupted", "1999", "suggest", "--all"),
+        env=environment_of(settings),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    runs = [json.loads(line) for line in output.splitlines()]
+    assert process.returncode == 0
+    assert len(runs) > 5
+    assert [(where, said) for _, where, code, said in runs if code != 130] == []
+    _, _, _, watched = runs[0]  # until it does nothing new any more
+    assert watched.splitlines()[-1] == "It goes on without being watched; kodama suggest --status shows how far it is."
