@@ -1,20 +1,18 @@
 """PostgreSQL: pools with bounds, and drivers' errors in our words."""
 
-import select
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors as pg_errors
-from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from chassis.errors import Conflict, Unavailable
+from chassis.pool import Connection, Pool
 from chassis.watched_connections import connection_class
 
-Connection = psycopg.AsyncConnection[TupleRow]
-Pool = AsyncConnectionPool[Connection]
+__all__ = ["KEEPALIVES", "Connection", "Pool", "array_of", "connection", "make_pool", "transaction"]
 
 KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 10,
@@ -24,7 +22,8 @@ KEEPALIVES: dict[str, Any] = {
     "tcp_user_timeout": 15_000,  # ms until what was sent and not acknowledged counts as lost
 }
 RECONNECT_SECONDS = 0.5
-"""How often a pool whose server is away tries again. psycopg's own pauses double up to minutes, which would outlast the server's return."""
+"""After which a pool whose server is away leaves it to the next borrower to try again. psycopg's own pauses double up to minutes, which
+would outlast the server's return."""
 
 
 def make_pool(url: str, *, size: int, application: str) -> Pool:
@@ -33,17 +32,7 @@ def make_pool(url: str, *, size: int, application: str) -> Pool:
     At most `size` connections; who waits longer than 2 s, or finds 256 others waiting, gets Unavailable. Connections that a restart of
     the server has ended are replaced before anybody is lent one.
     """
-
-    async def check(conn: Connection) -> None:
-        if not _has_something_to_say(conn):
-            return
-        try:
-            await Pool.check_connection(conn)
-        except psycopg.Error:
-            await pool.check()  # where one is stale all are: whoever comes next shall not have to find that out
-            raise
-
-    pool: Pool = AsyncConnectionPool(
+    return Pool(
         url,
         connection_class=connection_class(application),
         kwargs={"autocommit": True, "application_name": application, **KEEPALIVES},
@@ -52,28 +41,9 @@ def make_pool(url: str, *, size: int, application: str) -> Pool:
         timeout=2,
         max_waiting=256,
         max_lifetime=1800,
-        check=check,
         reconnect_timeout=RECONNECT_SECONDS,
-        reconnect_failed=_try_on,
-        open=False,
         name=application,
     )
-    return pool
-
-
-def _has_something_to_say(conn: Connection) -> bool:
-    """Tell whether an idle connection has been sent something: as a rule that the server has ended it.
-
-    Costs a system call, where to ask the server would cost a round trip on every use.
-    """
-    poll = select.poll()
-    poll.register(conn.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
-
-
-async def _try_on(pool: AsyncConnectionPool[Any]) -> None:
-    """Have a pool that has given a connection up try for it anew."""
-    await pool.resize(pool.min_size, pool.max_size)
 
 
 def array_of(numbers: Iterable[int]) -> str:

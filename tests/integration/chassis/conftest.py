@@ -29,6 +29,22 @@ async def eventually(condition: Callable[[], Awaitable[Any]], seconds: float = W
     return found
 
 
+async def lend_all(pool: Pool) -> None:
+    """Lend all connections that a pool may have at once, however long that takes to connect."""
+    timeout, pool.timeout = pool.timeout, WAIT_SECONDS
+    everybody = asyncio.Barrier(pool.max_size)
+
+    async def borrow() -> None:
+        async with connection(pool) as conn:
+            await everybody.wait()
+            await conn.execute("SELECT 1")
+
+    try:
+        await asyncio.gather(*(borrow() for _ in range(pool.max_size)))
+    finally:
+        pool.timeout = timeout
+
+
 @pytest.fixture
 async def pool(settings: Settings) -> AsyncIterator[Pool]:
     """The pool of the status service."""

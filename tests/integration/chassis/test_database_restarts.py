@@ -10,6 +10,7 @@ import pytest
 from chassis.database import Pool, connection, make_pool
 from chassis.errors import Unavailable
 from tests.database_switch import Switch
+from tests.integration.chassis.conftest import lend_all
 
 SIZE = 8
 OUTAGE_SECONDS = 4
@@ -20,14 +21,14 @@ OUTAGE_SECONDS = 4
 async def _warm_pool(switch: Switch) -> AsyncIterator[Pool]:
     """Open a pool, and all of its connections."""
     async with make_pool(switch.server.url, size=SIZE, application="test") as pool:
-        await asyncio.gather(*(_ask(pool, seconds=0.2) for _ in range(SIZE)))
+        await lend_all(pool)
         assert pool.get_stats()["pool_available"] == SIZE
         yield pool
 
 
-async def _ask(pool: Pool, seconds: float = 0.0) -> int:
+async def _ask(pool: Pool) -> int:
     async with connection(pool) as conn:
-        row = await (await conn.execute("SELECT 1, pg_sleep(%s)", (seconds,))).fetchone()
+        row = await (await conn.execute("SELECT 1, pg_sleep(0)")).fetchone()
     assert row is not None
     return int(row[0])
 
