@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-import psycopg
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -31,8 +31,21 @@ MAX_SHARING = 100
 Payload = dict[str, int]
 Payloads = Payload | list[Payload]
 """What is in a row: an object, or an array of them where it stands for several changes."""
-ClaimedRow = tuple[int, str, Payloads, int]
-"""(id, task, payload, attempts)"""
+
+
+class WorkState(StrEnum):
+    """What has become of a row. The view `ledger_work` has the same words; all but the dead are open."""
+
+    WAITING = "waiting"
+    """For the relay, or for a full queue."""
+    PUBLISHED = "published"
+    """The broker has it, or a worker; nothing has failed."""
+    FAILING = "failing"
+    """It has failed, and is tried again."""
+    PARKED = "parked"
+    """A relay does not know its task; another one will take it up."""
+    DEAD = "dead"
+    """Given up; kept until somebody replays or discards it."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +56,24 @@ class WorkRow:
     task: str
     payload: Payloads
     created_at: datetime
-    attempts: int
+    publications: int
+    failures: int
     last_error: str
+    state: WorkState
 
 
 @dataclass(frozen=True)
 class TaskLag:
-    """How much of one task is open, how much dead, and the age of the oldest open row in milliseconds.
+    """How much of one task is open, how much of that is in which state, how much dead, and the age of the oldest open row in milliseconds.
 
     A row that several changes share counts for each of them.
     """
 
     task: str
     open_rows: int
+    published_rows: int
+    failing_rows: int
+    parked_rows: int
     dead_rows: int
     oldest_age_ms: int
 
@@ -102,7 +120,7 @@ async def _append_merging(
         ),
         waiting AS MATERIALIZED (
             SELECT l.task, l.payload FROM wanted AS w JOIN ledger AS l ON l.task = w.task AND l.payload = w.payload
-            WHERE l.published_at IS NULL AND l.dead_at IS NULL
+            WHERE l.published_at IS NULL AND l.dead_at IS NULL AND l.publications = 0
             FOR UPDATE OF l SKIP LOCKED
         )
         INSERT INTO ledger (task, queue, payload, due_at)
@@ -126,25 +144,33 @@ async def complete(conn: Connection, row_ids: Sequence[int]) -> list[Delivery]:
 
 
 async def record_failure(conn: Connection, row_ids: Sequence[int], error: str, *, is_transient: bool = False) -> None:
-    """Note why the last attempt failed; the rows are due again after a pause that doubles with every attempt.
+    """Note why rows failed; no message stands for them any more, and they are due again after a pause, all at the same time.
 
-    A transient failure, where somebody who had to be asked was away, is not the rows' fault: it takes no attempt from them, however
-    long it lasts, and they are due again within some seconds.
+    The pause doubles with every failure, from half a second on. A transient failure, where somebody who had to be asked was away, may not
+    be the rows' fault, and is not counted; its pause grows with the time that they have been failing for.
     """
-    if is_transient:
-        await conn.execute(
-            "UPDATE ledger SET last_error = %(error)s, attempts = greatest(attempts - 1, 0),"
-            " due_at = now() + %(pause)s * interval '1 second' * (0.5 + random() / 2)"
-            " WHERE id = ANY(%(ids)s) AND dead_at IS NULL",
-            {"error": error[:1000].replace("\0", ""), "pause": TRANSIENT_PAUSE_SECONDS, "ids": list(row_ids)},
-        )
-        return
     await conn.execute(
-        "UPDATE ledger SET last_error = %(error)s,"
-        " due_at = now() + least(%(max)s, power(2, least(attempts, 10)) / 2) * interval '1 second' * (0.5 + random() / 2)"
-        " WHERE id = ANY(%(ids)s) AND dead_at IS NULL",
-        {"error": error[:1000].replace("\0", ""), "max": MAX_PAUSE_SECONDS, "ids": list(row_ids)},
+        """
+        UPDATE ledger SET last_error = %(error)s, published_at = NULL, failing_since = coalesce(failing_since, now()),
+            failures = failures + CASE WHEN %(transient)s THEN 0 ELSE 1 END,
+            due_at = now() + (SELECT 0.5 + random() / 2) * interval '1 second' * least(%(max)s, CASE WHEN %(transient)s
+                THEN greatest(%(first)s, extract(epoch FROM now() - failing_since)::float8 / 4)
+                ELSE power(2, least(failures, 10)) / 2 END)
+        WHERE id = ANY(%(ids)s) AND dead_at IS NULL
+        """,
+        {
+            "error": storable(error),
+            "transient": is_transient,
+            "first": TRANSIENT_PAUSE_SECONDS,
+            "max": MAX_PAUSE_SECONDS,
+            "ids": list(row_ids),
+        },
     )
+
+
+def storable(error: str) -> str:
+    """Return an error as far as the ledger keeps it."""
+    return error[:1000].replace("\0", "")
 
 
 async def list_open(conn: Connection, tasks: Sequence[str], limit: int) -> list[WorkRow]:
@@ -155,12 +181,12 @@ async def list_open(conn: Connection, tasks: Sequence[str], limit: int) -> list[
     async with conn.cursor(row_factory=class_row(WorkRow)) as cursor:
         await cursor.execute(
             """
-            SELECT id, task, payload, created_at, attempts, last_error
+            SELECT id, task, payload, created_at, publications, failures, last_error, state
             FROM (
-                SELECT *, sum(payload_count) OVER (ORDER BY id) AS changes
-                FROM (SELECT * FROM ledger WHERE task = ANY(%(tasks)s) ORDER BY id LIMIT %(limit)s) AS oldest
+                SELECT *, sum(changes) OVER (ORDER BY id) AS changes_until
+                FROM (SELECT * FROM ledger_work WHERE task = ANY(%(tasks)s) ORDER BY id LIMIT %(limit)s) AS oldest
             ) AS counted
-            WHERE changes - payload_count < %(limit)s ORDER BY id
+            WHERE changes_until - changes < %(limit)s ORDER BY id
             """,
             {"tasks": list(tasks), "limit": limit},
         )
@@ -171,7 +197,7 @@ async def list_dead(conn: Connection, after_id: int, limit: int) -> list[WorkRow
     """Return rows that were given up, oldest first."""
     async with conn.cursor(row_factory=class_row(WorkRow)) as cursor:
         await cursor.execute(
-            "SELECT id, task, payload, created_at, attempts, last_error FROM ledger"
+            "SELECT id, task, payload, created_at, publications, failures, last_error, state FROM ledger_work"
             " WHERE dead_at IS NOT NULL AND id > %s ORDER BY id LIMIT %s",
             (after_id, limit),
         )
@@ -179,9 +205,10 @@ async def list_dead(conn: Connection, after_id: int, limit: int) -> list[WorkRow
 
 
 async def replay(conn: Connection, row_ids: Sequence[int]) -> int:
-    """Make dead rows due again with fresh attempts; return how many."""
+    """Make dead rows due again, as if they had never failed; return how many."""
     cursor = await conn.execute(
-        "UPDATE ledger SET dead_at = NULL, attempts = 0, due_at = now() WHERE id = ANY(%s) AND dead_at IS NOT NULL",
+        "UPDATE ledger SET dead_at = NULL, attempts = 0, failures = 0, failing_since = NULL, published_at = NULL, cut_from = NULL,"
+        " due_at = now() WHERE id = ANY(%s) AND dead_at IS NOT NULL",
         (list(row_ids),),
     )
     return cursor.rowcount
@@ -197,11 +224,17 @@ async def lag(conn: Connection) -> list[TaskLag]:
     """Return the state of each task that has rows."""
     async with conn.cursor(row_factory=class_row(TaskLag)) as cursor:
         await cursor.execute(
-            "SELECT task, coalesce(sum(payload_count) FILTER (WHERE dead_at IS NULL), 0) AS open_rows,"
-            " coalesce(sum(payload_count) FILTER (WHERE dead_at IS NOT NULL), 0) AS dead_rows,"
-            " coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE dead_at IS NULL)) * 1000, 0)"
-            "::bigint AS oldest_age_ms"
-            " FROM ledger GROUP BY task ORDER BY task"
+            """
+            SELECT task,
+                coalesce(sum(changes) FILTER (WHERE state <> 'dead'), 0) AS open_rows,
+                coalesce(sum(changes) FILTER (WHERE state = 'published'), 0) AS published_rows,
+                coalesce(sum(changes) FILTER (WHERE state = 'failing'), 0) AS failing_rows,
+                coalesce(sum(changes) FILTER (WHERE state = 'parked'), 0) AS parked_rows,
+                coalesce(sum(changes) FILTER (WHERE state = 'dead'), 0) AS dead_rows,
+                coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE state <> 'dead')) * 1000, 0)::bigint
+                    AS oldest_age_ms
+            FROM ledger_work GROUP BY task ORDER BY task
+            """
         )
         return await cursor.fetchall()
 
@@ -242,45 +275,3 @@ class Bell:
                         (CHANNEL,),
                     )
             await asyncio.sleep(BELL_INTERVAL_SECONDS)
-
-
-def claim_due(conn: psycopg.Connection, *, limit: int, max_attempts: int) -> tuple[list[ClaimedRow], int]:
-    """Lock due rows for the relay until its transaction ends; return them, and how many died.
-
-    There is no id cursor: ids commit out of order, and a row that commits late must not be passed over.
-    """
-    dead = conn.execute(
-        "UPDATE ledger SET dead_at = now() WHERE id IN ("
-        " SELECT id FROM ledger WHERE dead_at IS NULL AND due_at <= now() AND attempts >= %s"
-        " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)",
-        (max_attempts, limit),
-    ).rowcount
-    rows = conn.execute(
-        "SELECT id, task, payload, attempts FROM ledger WHERE dead_at IS NULL AND due_at <= now() AND attempts < %s"
-        " ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED",
-        (max_attempts, limit),
-    ).fetchall()
-    return rows, dead
-
-
-def split(conn: psycopg.Connection, row_ids: Sequence[int]) -> list[ClaimedRow]:
-    """Give each of the changes that share these rows a row of its own, in the relay's transaction; return the new rows."""
-    return conn.execute(
-        """
-        WITH shared AS (DELETE FROM ledger WHERE id = ANY(%s) RETURNING *)
-        INSERT INTO ledger (task, queue, payload, created_at, due_at, published_at, attempts, last_error)
-        SELECT task, queue, change, created_at, due_at, published_at, attempts, last_error
-        FROM shared, jsonb_array_elements(payload) AS change
-        RETURNING id, task, payload, attempts
-        """,
-        (list(row_ids),),
-    ).fetchall()
-
-
-def mark_published(conn: psycopg.Connection, row_ids: Sequence[int], *, lease_seconds: int) -> None:
-    """Start the lease of rows that the broker has confirmed."""
-    conn.execute(
-        "UPDATE ledger SET published_at = clock_timestamp(), attempts = attempts + 1,"
-        " due_at = clock_timestamp() + %s * interval '1 second' WHERE id = ANY(%s)",
-        (lease_seconds, list(row_ids)),
-    )

@@ -16,6 +16,7 @@ from chassis.metrics import Freshness
 from chassis.rpc import Service, method_names, require_batch
 
 MAX_ROWS = 1000
+STATES = {state: pb.WorkState.Value(f"WORK_STATE_{state.name}") for state in ledger.WorkState}
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -56,12 +57,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         async with connection(self._pool) as conn:
             lags = await ledger.lag(conn)
         return pb.GetLagResponse(
-            tasks=[
-                pb.TaskLag(
-                    task=lag.task, open_rows=lag.open_rows, dead_rows=lag.dead_rows, oldest_age_ms=lag.oldest_age_ms
-                )
-                for lag in lags
-            ],
+            tasks=[pb.TaskLag(**asdict(lag)) for lag in lags],
             paces=[pb.TaskPace(**asdict(pace)) for pace in self._freshness.paces()],
         )
 
@@ -98,8 +94,11 @@ def _to_proto(row: ledger.WorkRow) -> pb.WorkRow:
         task=row.task,
         payload_json=msgspec.json.encode(row.payload).decode(),
         created_at_ms=int(row.created_at.timestamp() * 1000),
-        attempts=row.attempts,
+        attempts=row.failures,
         last_error=row.last_error,
+        publications=row.publications,
+        failures=row.failures,
+        state=STATES[row.state],
     )
 
 

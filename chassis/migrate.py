@@ -47,6 +47,7 @@ def list_migrations(service: str) -> list[Migration]:
     ground.append(ROOT / "chassis/migrations/0004_chores.sql")
     if service in PRODUCERS:
         ground.append(ROOT / "chassis/migrations/0005_group_ledger_rows.sql")
+        ground.append(ROOT / "chassis/migrations/0007_publications_and_failures.sql")
     own = sorted((ROOT / "services" / service / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return [Migration(f"{path.parent.parent.name}/{path.name}", path.read_text("utf-8")) for path in (*ground, *own)]
 

@@ -1,7 +1,7 @@
 """Publishing with proof: what `publish` returns is on the broker's disk, everything else must be published again."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +12,8 @@ import msgspec
 from chassis import broker
 
 DEADLINE_SECONDS = 5.0
+FULL = "the broker refused it: its queue is full"
+UNROUTABLE = "the broker refused it: its queue is missing"
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,24 @@ class Message:
 
 
 class PublishError(Exception):
-    """The broker did not confirm in time, refused, or went away. The publisher must be thrown away."""
+    """The broker did not confirm in time, or went away. The publisher must be thrown away."""
+
+
+Refusals = Mapping[int, str]
+"""Why messages were not taken, by their place among those that were published."""
 
 
 class Publisher(Protocol):
     """Publishes task messages durably."""
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        """Return when all are confirmed. Raises PublishError; then any of them may have been published."""
+    def publish(self, messages: Sequence[Message]) -> Refusals:
+        """Return when all are confirmed or refused, and which were refused: their queue is full, or there is none.
+
+        Raises PublishError; then any of them may have been published.
+        """
+
+    def ready(self, queue: str) -> int:
+        """Return how many messages of a queue no worker has. Raises PublishError."""
 
     def is_congested(self) -> bool:
         """Tell whether messages wait for a worker in a queue that was last published to. Raises PublishError."""
@@ -63,7 +75,7 @@ class AmqpPublisher:
         self._published = 0
         self._last_queues: set[str] = set()
         self._unconfirmed: set[int] = set()
-        self._refused = ""
+        self._refused: dict[int, str] = {}
         self._faults = (*self._connection.connection_errors, *self._connection.channel_errors, OSError)
         try:
             self._channel = self._open_channel()
@@ -81,21 +93,27 @@ class AmqpPublisher:
         channel.events["basic_return"].add(self._on_return)
         return channel
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        """Return when all are confirmed. Raises PublishError; then any of them may have been published."""
+    def publish(self, messages: Sequence[Message]) -> Refusals:
+        """Return when all are confirmed or refused, and which were refused: their queue is full, or there is none.
+
+        A queue that is missing is declared, for the next time. Raises PublishError; then any of them may have been published.
+        """
         deadline = time.monotonic() + self._deadline_seconds
         self._last_queues = {message.queue for message in messages}
+        self._refused = {}
+        first = self._published + 1
         try:
             for message in messages:
                 self._send(message, _time_left(deadline))
-            while self._unconfirmed and not self._refused:
+            while self._unconfirmed:
                 self._connection.drain_events(timeout=_time_left(deadline))
+            if UNROUTABLE in self._refused.values():
+                broker.declare(self._connection)
         except TimeoutError as error:
             raise PublishError(f"{len(self._unconfirmed)} of {len(messages)} messages unconfirmed in time") from error
         except self._faults as error:
             raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
-        if self._refused:
-            raise PublishError(self._refused)
+        return {tag - first: reason for tag, reason in self._refused.items()}
 
     def _send(self, message: Message, timeout_seconds: float) -> None:
         self._published += 1
@@ -105,7 +123,7 @@ class AmqpPublisher:
             content_type="application/json",
             content_encoding="utf-8",
             headers=message.headers,
-            properties={**message.properties, "delivery_mode": 2},
+            properties={**message.properties, "delivery_mode": 2, "message_id": str(self._published)},
         )
         self._channel.basic_publish(
             prepared,
@@ -116,25 +134,31 @@ class AmqpPublisher:
         )
 
     def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
-        if multiple:
-            self._unconfirmed = {tag for tag in self._unconfirmed if tag > delivery_tag}
-        else:
-            self._unconfirmed.discard(delivery_tag)
+        self._unconfirmed -= self._tags(delivery_tag, multiple)
 
     def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
-        self._refused = "the broker refused a message: a queue is full"
+        tags = self._tags(delivery_tag, multiple)
+        self._unconfirmed -= tags
+        self._refused.update(dict.fromkeys(tags, FULL))
+
+    def _tags(self, delivery_tag: int, multiple: bool) -> set[int]:
+        return {tag for tag in self._unconfirmed if tag <= delivery_tag} if multiple else {delivery_tag}
 
     def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
-        self._refused = f"no queue takes messages for {routing_key}"
+        self._refused[int(message.properties["message_id"])] = UNROUTABLE  # it is confirmed as well
 
-    def is_congested(self) -> bool:
-        """Tell whether messages wait for a worker in a queue that was last published to. Raises PublishError."""
+    def ready(self, queue: str) -> int:
+        """Return how many messages of a queue no worker has. Raises PublishError."""
         try:
-            return any(self._channel.queue_declare(name, passive=True).message_count for name in self._last_queues)
+            return int(self._channel.queue_declare(queue, passive=True).message_count)
         except TimeoutError as error:
             raise PublishError("the broker does not say what waits in its queues") from error
         except self._faults as error:
             raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
+
+    def is_congested(self) -> bool:
+        """Tell whether messages wait for a worker in a queue that was last published to. Raises PublishError."""
+        return any(self.ready(queue) for queue in self._last_queues)
 
     def close(self) -> None:
         """Give the connection back, whatever state it is in."""
@@ -167,8 +191,8 @@ class TransportPublisher:
         self._queues = {queue.name: queue for queue in broker.task_queues(url)}
         self._producer = self._connection.Producer(auto_declare=False)
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        """Return when all are stored. Raises PublishError; then any of them may have been published."""
+    def publish(self, messages: Sequence[Message]) -> Refusals:
+        """Return when all are stored; these queues are never full. Raises PublishError; then any of them may have been published."""
         try:
             for message in messages:
                 self._producer.publish(
@@ -182,6 +206,17 @@ class TransportPublisher:
                     headers=message.headers,
                     **message.properties,
                 )
+        except Exception as error:  # the transport passes on whatever its driver raises
+            raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
+        return {}
+
+    def ready(self, queue: str) -> int:
+        """Return how many messages are in a queue, those that workers have too. Raises PublishError."""
+        try:
+            with self._connection.channel() as channel:
+                return int(
+                    channel._size(queue)
+                )  # what a passive declaration asks, which would make a missing queue as well
         except Exception as error:  # the transport passes on whatever its driver raises
             raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
 

@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: float = Field(default=10, ge=0, le=300)
     relay_lease_seconds: int = Field(default=90, ge=5, le=3600)
     relay_max_attempts: int = Field(default=8, ge=1, le=1000)
+    relay_max_failing_hours: int = Field(default=24, ge=1, le=720)
     media_conversions: int = Field(default=2, ge=1, le=64)
     max_friends: int = Field(default=1000, ge=1, le=5000)
     friend_request_days: int = Field(default=90, ge=1, le=3650)

@@ -85,7 +85,7 @@ def streamed_of(metrics: str) -> Streamed | None:
 
 
 def _open_work(found: Lags) -> Table | None:
-    table = Table("ledger", "queue", "task", "open", "dead", "oldest")
+    table = Table("ledger", "queue", "task", "open", "published", "failing", "parked", "dead", "oldest")
     for name, answer in found.ledgers:
         for task in answer.tasks:
             known = topology.TASKS.get(task.task)
@@ -94,6 +94,9 @@ def _open_work(found: Lags) -> Table | None:
                 known.queue if known else "?",
                 task.task,
                 f"{task.open_rows:,}",
+                f"{task.published_rows:,}",
+                f"{task.failing_rows:,}",
+                f"{task.parked_rows:,}",
                 f"{task.dead_rows:,}",
                 f"{task.oldest_age_ms / 1000:.1f} s",
             )

@@ -97,7 +97,7 @@ def list_dead() -> None:
     if not rows:
         console.print("No work has been given up.")
         return
-    table = Table("ledger", "row", "task", "payload", "attempts", "last error")
+    table = Table("ledger", "row", "task", "payload", "failures", "last error")
     for name, row in rows:
         table.add_row(name, str(row.id), row.task, row.payload_json, str(row.attempts), row.last_error)
     console.print(table)

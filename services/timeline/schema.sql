@@ -133,11 +133,25 @@ CASE jsonb_typeof(payload)
     WHEN 'array'::text THEN jsonb_array_length(payload)
     ELSE 1
 END) STORED NOT NULL,
+    publications integer DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    message_id uuid,
+    cut_from uuid,
+    failing_since timestamp with time zone,
+    parked_at timestamp with time zone,
     CONSTRAINT ledger_last_error_check CHECK ((length(last_error) <= 1000)),
     CONSTRAINT ledger_payload_check CHECK (((jsonb_typeof(payload) = ANY (ARRAY['object'::text, 'array'::text])) AND (NOT COALESCE((payload @? 'strict $[*]?(@.type() != "object")'::jsonpath), false)) AND (pg_column_size(payload) <= (8192 * payload_count)))),
     CONSTRAINT ledger_payload_count_check CHECK (((payload_count >= 1) AND (payload_count <= 100)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.0', autovacuum_vacuum_threshold='5000', fillfactor='80');
+
+COMMENT ON COLUMN ledger.published_at IS 'When the broker took the message that stands for the row; null where none does: it was not published yet, or has failed since.';
+
+CREATE TABLE ledger_broker (
+    is_only boolean DEFAULT true NOT NULL,
+    mark uuid NOT NULL,
+    CONSTRAINT ledger_broker_is_only_check CHECK (is_only)
+);
 
 ALTER TABLE ledger ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ledger_id_seq
@@ -147,6 +161,30 @@ ALTER TABLE ledger ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW ledger_work AS
+ SELECT id,
+    task,
+    queue,
+    payload,
+    payload_count AS changes,
+        CASE
+            WHEN (dead_at IS NOT NULL) THEN 'dead'::text
+            WHEN (parked_at IS NOT NULL) THEN 'parked'::text
+            WHEN ((failing_since IS NOT NULL) OR (failures > 0)) THEN 'failing'::text
+            WHEN (published_at IS NOT NULL) THEN 'published'::text
+            ELSE 'waiting'::text
+        END AS state,
+    created_at,
+    due_at,
+    published_at,
+    publications,
+    failures,
+    failing_since,
+    parked_at,
+    dead_at,
+    last_error
+   FROM ledger;
 
 CREATE TABLE markers (
     account_id bigint NOT NULL,
@@ -195,6 +233,9 @@ ALTER TABLE ONLY entries
 ALTER TABLE ONLY homes
     ADD CONSTRAINT homes_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY ledger_broker
+    ADD CONSTRAINT ledger_broker_pkey PRIMARY KEY (is_only);
+
 ALTER TABLE ONLY ledger
     ADD CONSTRAINT ledger_pkey PRIMARY KEY (id);
 
@@ -217,6 +258,10 @@ CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX homes_by_activity ON homes USING btree (active_at);
 
+CREATE INDEX ledger_cut ON ledger USING btree (task) WHERE (cut_from IS NOT NULL);
+
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
 
 CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
+
+CREATE INDEX ledger_parked ON ledger USING btree (id) WHERE (parked_at IS NOT NULL);

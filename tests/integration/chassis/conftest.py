@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from chassis import ledger, topology
 from chassis.database import Pool, connection, make_pool
+from chassis.publisher import FULL, Refusals
 from chassis.settings import Settings
 from deploy.local.command import call
 from deploy.local.rabbitmq import RabbitMQ
@@ -95,6 +96,19 @@ class Ledger:
         async with connection(self.pool) as conn:
             await conn.execute("UPDATE ledger SET due_at = now()")
 
+    async def fail(
+        self, error: str = "RuntimeError: planted", *, is_transient: bool = False, seconds_ago: int = 0
+    ) -> None:
+        """Have all rows fail that are published, so many seconds ago, and be due again."""
+        async with connection(self.pool) as conn:
+            cursor = await conn.execute("SELECT id FROM ledger WHERE published_at IS NOT NULL")
+            ids = [row[0] for row in await cursor.fetchall()]
+            await ledger.record_failure(conn, ids, error, is_transient=is_transient)
+            await conn.execute(
+                "UPDATE ledger SET due_at = now(), failing_since = failing_since - %s * interval '1 second'",
+                (seconds_ago,),
+            )
+
 
 @pytest.fixture
 def work(pool: Pool) -> Ledger:
@@ -109,12 +123,20 @@ class Recorder:
     sent: list[Any] = field(default_factory=list)
     error: Exception | None = None
     before: Callable[[], None] = lambda: None
+    waiting: dict[str, int] = field(default_factory=dict)
+    """How many messages are said to be ready in a queue."""
+    full: set[str] = field(default_factory=set)
 
-    def publish(self, messages: Any) -> None:
+    def publish(self, messages: Any) -> Refusals:
         self.before()
         if self.error is not None:
             raise self.error
-        self.sent.extend(messages)
+        refused = {place: FULL for place, message in enumerate(messages) if message.queue in self.full}
+        self.sent.extend(message for place, message in enumerate(messages) if place not in refused)
+        return refused
+
+    def ready(self, queue: str) -> int:
+        return self.waiting.get(queue, 0)
 
     def is_congested(self) -> bool:
         return False

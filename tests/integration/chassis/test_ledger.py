@@ -21,7 +21,7 @@ async def test_an_event_writes_one_row_per_task_and_payload(pool: Pool, work: Le
         mine = [row for row in rows if row["task"] == task]
         assert [row["payload"] for row in mine] == payloads
         assert {row["queue"] for row in mine} == {topology.TASKS[task].queue}
-    assert all(row["is_due"] and row["attempts"] == 0 and row["published_at"] is None for row in rows)
+    assert all(row["is_due"] and row["publications"] == 0 and row["published_at"] is None for row in rows)
 
 
 async def test_rows_come_and_go_with_their_transaction(pool: Pool, work: Ledger) -> None:
@@ -75,30 +75,42 @@ async def test_done_rows_go_and_unknown_ones_do_not_matter(pool: Pool, work: Led
 async def test_pauses_after_failures_grow_and_have_an_end(pool: Pool, work: Ledger) -> None:
     await work.publish_statuses(12)
     async with connection(pool) as conn:
-        await conn.execute("UPDATE ledger SET attempts = id - (SELECT min(id) FROM ledger)")
+        await conn.execute("UPDATE ledger SET failures = id - (SELECT min(id) FROM ledger)")
         cursor = await conn.execute("SELECT array_agg(id ORDER BY id) FROM ledger")
         ((ids,),) = await cursor.fetchall()
         await ledger.record_failure(conn, ids, "RuntimeError: planted")
         cursor = await conn.execute("SELECT extract(epoch FROM due_at - now()), last_error FROM ledger ORDER BY id")
         rows = await cursor.fetchall()
     assert {error for _, error in rows} == {"RuntimeError: planted"}
-    for attempts, (pause, _) in enumerate(rows):
-        longest = min(ledger.MAX_PAUSE_SECONDS, 2**attempts / 2)
-        assert longest / 2 - 5 <= pause <= longest, f"after {attempts} attempts"
+    for failures, (pause, _) in enumerate(rows):
+        longest = min(ledger.MAX_PAUSE_SECONDS, 2**failures / 2)
+        assert longest / 2 - 5 <= pause <= longest, f"after {failures} failures"
     assert rows[-1][0] > rows[0][0]
 
 
-async def test_a_transient_failure_takes_no_attempt(pool: Pool, work: Ledger) -> None:
+async def test_a_transient_failure_is_not_counted_and_its_pause_grows_with_its_age(pool: Pool, work: Ledger) -> None:
     await work.publish_statuses(1)
+    (row,) = await work.rows()
     async with connection(pool) as conn:
-        await conn.execute("UPDATE ledger SET attempts = 1")
-        (row,) = await work.rows()
-        for _ in range(3):
+        pauses = []
+        for minutes in (0, 1, 60):
+            await conn.execute(
+                "UPDATE ledger SET published_at = now(), failing_since = now() - %s * interval '1 minute'", (minutes,)
+            )
             await ledger.record_failure(conn, [row["id"]], "Unavailable: social_graph is away", is_transient=True)
-        cursor = await conn.execute("SELECT attempts, last_error, extract(epoch FROM due_at - now()) FROM ledger")
-        ((attempts, error, pause),) = await cursor.fetchall()
-    assert (attempts, error) == (0, "Unavailable: social_graph is away")
-    assert 0 < pause <= ledger.TRANSIENT_PAUSE_SECONDS
+            cursor = await conn.execute("SELECT extract(epoch FROM due_at - now()), failures, published_at FROM ledger")
+            ((pause, failures, published_at),) = await cursor.fetchall()
+            assert (failures, published_at) == (0, None)
+            pauses.append(float(pause))
+    assert 0 < pauses[0] <= ledger.TRANSIENT_PAUSE_SECONDS < pauses[1] <= 15 < pauses[2] <= ledger.MAX_PAUSE_SECONDS
+
+
+async def test_rows_that_fail_together_are_due_again_together(pool: Pool, work: Ledger) -> None:
+    await work.publish_statuses(20)
+    ids = [row["id"] for row in await work.rows()]
+    async with connection(pool) as conn:
+        await ledger.record_failure(conn, ids, "RuntimeError: planted")
+    assert len({row["due_at"] for row in await work.rows()}) == 1
 
 
 async def test_a_failures_text_is_cut_and_stored_whatever_is_in_it(pool: Pool, work: Ledger) -> None:
@@ -167,7 +179,7 @@ async def test_dead_rows_are_listed_in_pages_replayed_and_discarded(pool: Pool, 
     ids = [row["id"] for row in await work.rows()]
     async with connection(pool) as conn:
         await conn.execute(
-            "UPDATE ledger SET dead_at = now(), attempts = 8, last_error = 'planted' WHERE id = ANY(%s)", (ids[1:],)
+            "UPDATE ledger SET dead_at = now(), failures = 8, last_error = 'planted' WHERE id = ANY(%s)", (ids[1:],)
         )
         assert [row.id for row in await ledger.list_dead(conn, 0, 2)] == ids[1:3]
         assert [row.id for row in await ledger.list_dead(conn, ids[2], 2)] == ids[3:]
@@ -175,7 +187,7 @@ async def test_dead_rows_are_listed_in_pages_replayed_and_discarded(pool: Pool, 
         assert await ledger.discard(conn, [ids[0], ids[1], ids[2]]) == 1
     left = {row["id"]: row for row in await work.rows()}
     assert list(left) == [ids[0], ids[1], ids[3]]
-    assert (left[ids[1]]["is_due"], left[ids[1]]["attempts"], left[ids[1]]["last_error"]) == (True, 0, "planted")
+    assert (left[ids[1]]["is_due"], left[ids[1]]["failures"], left[ids[1]]["last_error"]) == (True, 0, "planted")
     assert left[ids[3]]["dead_at"] is not None
 
 

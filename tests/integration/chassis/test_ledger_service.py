@@ -95,9 +95,11 @@ async def test_a_shared_row_counts_for_each_of_its_changes(remote: Remote, work:
 async def test_operators_see_dead_work_replay_and_discard_it(remote: Remote, work: Ledger, pool: Pool) -> None:
     await work.publish_statuses(3)
     async with connection(pool) as conn:
-        await conn.execute("UPDATE ledger SET dead_at = now(), attempts = 8, last_error = 'planted'")
+        await conn.execute("UPDATE ledger SET dead_at = now(), failures = 8, last_error = 'planted'")
     dead = await remote.ask("ListDeadWork", pb.ListDeadWorkRequest(page_size=2), caller.OPERATOR)
-    assert [(row.attempts, row.last_error) for row in dead.rows] == [(8, "planted")] * 2
+    assert [(row.attempts, row.failures, row.state, row.last_error) for row in dead.rows] == [
+        (8, 8, pb.WORK_STATE_DEAD, "planted")
+    ] * 2
     rest = await remote.ask("ListDeadWork", pb.ListDeadWorkRequest(after_id=dead.rows[-1].id), caller.OPERATOR)
     ids = [row.id for row in (*dead.rows, *rest.rows)]
     replayed = await remote.ask("ReplayDeadWork", pb.ReplayDeadWorkRequest(row_ids=ids[:1]), caller.OPERATOR)

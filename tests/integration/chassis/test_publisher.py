@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from chassis import broker
-from chassis.publisher import AmqpPublisher, PublishError, open_publisher
+from chassis.publisher import FULL, UNROUTABLE, AmqpPublisher, PublishError, open_publisher
 from chassis.relay import relay_due
 from chassis.settings import Settings
 from chassis.task_app import make_task_app
@@ -59,35 +59,42 @@ def test_a_publisher_declares_what_a_wiped_broker_has_lost(broker_url: str) -> N
     assert messages_in(broker_url, QUEUE) == 1
 
 
-async def test_an_unroutable_message_is_an_error_and_its_rows_stay(
+async def test_a_message_without_a_queue_is_refused_and_the_others_are_not(
     broker_url: str, settings: Settings, work: Ledger, relay_conn: psycopg.Connection
 ) -> None:
     app = make_task_app(settings.model_copy(update={"broker_url": broker_url}), "relay")
     await work.publish_statuses(3)
+    await work.append("status.deleted", {"entry_id": 9})
     with open_publisher(broker_url) as publisher:
         with channel_of(broker_url) as channel:
             channel.queue_delete(QUEUE)
-        with pytest.raises(PublishError, match=f"no queue takes messages for {QUEUE}"):
-            relay_due(relay_conn, publisher, app, PRODUCER, settings)
-    assert [(row["is_due"], row["attempts"]) for row in await work.rows()] == [(True, 0)] * 3
-    with open_publisher(broker_url) as publisher:
-        assert relay_due(relay_conn, publisher, app, PRODUCER, settings) == 3
+        assert relay_due(relay_conn, publisher, app, PRODUCER, settings).changes == 1
+        assert messages_in(broker_url, "housekeeping") == 1
+        assert [(row["publications"], row["last_error"]) for row in (await work.rows())[:3]] == [(0, UNROUTABLE)] * 3
+        await work.make_due()
+        assert relay_due(relay_conn, publisher, app, PRODUCER, settings).changes >= 3, "the queue was declared anew"
     assert messages_in(broker_url, QUEUE) == 1
 
 
-def test_a_full_queue_refuses(broker_url: str) -> None:
-    arguments = {**broker.task_queues(broker_url)[0].queue_arguments, "x-max-length": 2}
+def make_shorter(url: str, queue: str, length: int) -> None:
+    """Let a queue take no more than about so many messages."""
+    arguments = {**broker.task_queues(url)[0].queue_arguments, "x-max-length": length}
+    with channel_of(url) as channel:
+        channel.queue_delete(queue)
+        kombu.Queue(queue, broker.EXCHANGE, queue, queue_arguments=arguments).bind(channel).declare()
+
+
+def test_a_full_queue_refuses_and_others_take_what_is_theirs(broker_url: str) -> None:
     with open_publisher(broker_url) as publisher:
-        with channel_of(broker_url) as channel:
-            channel.queue_delete(QUEUE)
-            kombu.Queue(QUEUE, broker.EXCHANGE, QUEUE, queue_arguments=arguments).bind(channel).declare()
-
-        def fill() -> None:
-            for number in range(1000):  # the limit reaches publishers with a delay
-                publisher.publish([a_message(number, QUEUE)])
-
-        with pytest.raises(PublishError, match="a queue is full"):
-            fill()
+        make_shorter(broker_url, QUEUE, 2)
+        for number in range(1000):  # the limit reaches publishers with a delay
+            refused = publisher.publish([a_message(number, QUEUE), a_message(number, "housekeeping")])
+            if refused:
+                break
+        assert refused == {0: FULL}
+        assert messages_in(broker_url, "housekeeping") == number + 1
+        assert publisher.publish([a_message(1001, "housekeeping")]) == {}
+        take_all(broker_url, QUEUE)
 
 
 def test_queues_that_were_declared_otherwise_are_an_error_that_says_so(broker_url: str) -> None:
@@ -158,7 +165,7 @@ async def test_confirms_are_matched_by_tag_when_the_broker_is_short_of_memory(
     publisher = AmqpPublisher(broker_url, deadline_seconds=0.3)
     with memory_alarm(rabbitmq_node), pytest.raises(PublishError, match="1 of 1 messages unconfirmed in time"):
         relay_due(relay_conn, publisher, app, PRODUCER, settings)
-    assert [(row["is_due"], row["attempts"]) for row in await work.rows()] == [(True, 0)]
+    assert [(row["is_due"], row["publications"]) for row in await work.rows()] == [(True, 0)]
 
     async def first_has_arrived_late() -> bool:
         return messages_in(broker_url, QUEUE) == 1
@@ -168,6 +175,6 @@ async def test_confirms_are_matched_by_tag_when_the_broker_is_short_of_memory(
         publisher.publish([a_message(2, "suggestions")])  # reads the first one's confirm, which is not its own
     publisher.close()
     with open_publisher(broker_url) as anew:
-        assert relay_due(relay_conn, anew, app, PRODUCER, settings) == 1
+        assert relay_due(relay_conn, anew, app, PRODUCER, settings).changes == 1
     assert messages_in(broker_url, QUEUE) == 2
-    assert [row["attempts"] for row in await work.rows()] == [1]
+    assert [row["publications"] for row in await work.rows()] == [1]

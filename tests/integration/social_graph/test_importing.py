@@ -6,7 +6,7 @@ import networkx as nx
 import psycopg
 import pytest
 
-from chassis import ledger
+from chassis import ledger, relay_store
 from chassis.database import Pool, transaction
 from chassis.errors import InvalidField, LimitReached, NotFound
 from chassis.settings import Settings
@@ -59,7 +59,7 @@ async def test_work_that_the_relay_is_taking_does_not_stand_for_later_friends(
     assert await graph.form([(1, 2)]) == 1
     sql.run("UPDATE ledger SET due_at = now()")
     with relay_conn.transaction():
-        assert len(ledger.claim_due(relay_conn, limit=10, max_attempts=5)[0]) == 4
+        assert len(relay_store.claim_due(relay_conn, 10)) == 4
         assert await graph.form([(2, 3)]) == 1
     members = sorted(payload["account_id"] for payload in sql.work("timeline.rebase"))
     assert members == [1, 2, 2, 3]
@@ -72,10 +72,10 @@ async def test_no_relay_takes_waiting_work_before_the_friends_are_there_that_it_
     sql.run("UPDATE ledger SET due_at = now()")
     async with transaction(pool) as conn:
         await ledger.append(conn, "friendships.imported", [{"account_id": 2}], merges=True)
-        rows, _ = ledger.claim_due(relay_conn, limit=10, max_attempts=5)
-        assert {one["account_id"] for row in rows for one in ledger.payloads_of(row[2])} == {1}
-    rows, _ = ledger.claim_due(relay_conn, limit=10, max_attempts=5)
-    assert {one["account_id"] for row in rows for one in ledger.payloads_of(row[2])} == {1, 2}
+        rows = relay_store.claim_due(relay_conn, 10)
+        assert {one["account_id"] for row in rows for one in ledger.payloads_of(row.payload)} == {1}
+    rows = relay_store.claim_due(relay_conn, 10)
+    assert {one["account_id"] for row in rows for one in ledger.payloads_of(row.payload)} == {1, 2}
 
 
 async def test_requests_are_answered_and_blocks_respected(graph: Graph, sql: Sql) -> None:

@@ -66,7 +66,7 @@ class Parts:
     def relay_due(
         self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
     ) -> int:
-        return relay.relay_due(conn, publisher, app, producer, settings)
+        return relay.relay_due(conn, publisher, app, producer, settings).changes
 
     max_pushed_friends = 2
     """So low that some authors are pushed and some pulled."""

@@ -5,10 +5,12 @@ from typing import cast
 
 import celery
 import psycopg
+from psycopg.rows import class_row
 
-from chassis import ledger
-from chassis.publisher import Publisher, PublishError
-from chassis.relay import make_batches, to_message
+from chassis import relay_store
+from chassis.publisher import Publisher, PublishError, Refusals
+from chassis.relay import to_message
+from chassis.relay_plan import ClaimedRow, make_batches
 from chassis.settings import Settings
 from tests.integration.timeline.parts import Mutant
 
@@ -23,14 +25,17 @@ class RelayWithIdCursor(Mutant):
         self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings
     ) -> int:
         with conn.transaction():
-            rows = conn.execute(
-                "SELECT id, task, payload, attempts FROM ledger"
-                " WHERE id > %s OR (published_at IS NOT NULL AND due_at <= now()) ORDER BY id",
-                (self._last.get(producer, 0),),
-            ).fetchall()
-            publisher.publish([to_message(app, producer, batch) for batch in make_batches(rows)])
-            ledger.mark_published(conn, [row[0] for row in rows], lease_seconds=settings.relay_lease_seconds)
-        self._last[producer] = max([self._last.get(producer, 0), *(row[0] for row in rows)])
+            with conn.cursor(row_factory=class_row(ClaimedRow)) as cursor:
+                cursor.execute(
+                    "SELECT id, task, payload, now() AS now FROM ledger"
+                    " WHERE id > %s OR (published_at IS NOT NULL AND due_at <= now()) ORDER BY id",
+                    (self._last.get(producer, 0),),
+                )
+                rows = cursor.fetchall()
+            batches = make_batches(rows)
+            publisher.publish([to_message(app, producer, batch) for batch in batches])
+            relay_store.mark_published(conn, batches, settings.relay_lease_seconds)
+        self._last[producer] = max([self._last.get(producer, 0), *(row.id for row in rows)])
         return len(rows)
 
 
@@ -50,9 +55,13 @@ class UnconfirmedPublisher:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
 
-    def publish(self, messages) -> None:  # type: ignore[no-untyped-def]  # a fault, put in from outside
+    def publish(self, messages) -> Refusals:  # type: ignore[no-untyped-def]  # a fault, put in from outside
         with suppress(PublishError):
             self._publisher.publish(messages)
+        return {}
+
+    def ready(self, queue: str) -> int:
+        return self._publisher.ready(queue)
 
 
 class RelayWithoutConfirms(RelayWithoutLeases):

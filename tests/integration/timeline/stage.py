@@ -23,15 +23,13 @@ Result = TypeVar("Result")
 SECONDS = 60
 NO_BROKER = "amqp://nobody@127.0.0.1:1/"
 """Messages are made for RabbitMQ; they never get there."""
-ENDLESS_ATTEMPTS = 1000
-"""A history may break the broker as often as it likes."""
 
 
 class Stage:
     """The services of one network, and the parts of its timelines in this process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings.model_copy(update={"broker_url": NO_BROKER, "relay_max_attempts": ENDLESS_ATTEMPTS})
+        self.settings = settings.model_copy(update={"broker_url": NO_BROKER})
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._stack = AsyncExitStack()

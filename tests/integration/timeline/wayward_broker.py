@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chassis.publisher import Message, PublishError
+from chassis import topology
+from chassis.publisher import Message, PublishError, Refusals
 from services.timeline.tasks import HANDLERS
 
 
@@ -31,13 +32,18 @@ class WaywardBroker:
         self.is_breaking = False
         """The next batch arrives by half, and no confirmation of it does."""
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message]) -> Refusals:
         """Take messages, and forget those for other services' workers. Raises PublishError where the broker breaks down."""
         is_breaking, self.is_breaking = self.is_breaking, False
         arrived = messages[: (len(messages) + 1) // 2] if is_breaking else messages
         self.waiting += [_delivery_of(message) for message in arrived if message.headers["task"] in HANDLERS]
         if is_breaking:
             raise PublishError("the broker went away")
+        return {}
+
+    def ready(self, queue: str) -> int:
+        """Return how many deliveries wait in a queue."""
+        return sum(topology.TASKS[delivery.task].queue == queue for delivery in self.waiting)
 
     def is_congested(self) -> bool:
         """Never: what waits here waits for the history."""

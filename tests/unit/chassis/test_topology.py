@@ -3,8 +3,7 @@
 import pytest
 
 from chassis import topology
-from chassis.ledger import ClaimedRow
-from chassis.relay import by_lease
+from chassis.relay_plan import lease_of
 from chassis.settings import SERVICES, Settings
 
 
@@ -34,10 +33,8 @@ def test_no_event_causes_a_task_twice() -> None:
 
 def test_a_task_ends_before_the_relay_publishes_its_rows_again() -> None:
     configured = Settings.model_fields["relay_lease_seconds"].default
-    rows: list[ClaimedRow] = [(number, task, {}, 0) for number, task in enumerate(topology.TASKS)]
-    leases = {row_id: lease for lease, row_ids in by_lease(rows, configured).items() for row_id in row_ids}
-    for number, task, _, _ in rows:
-        assert configured <= leases[number] == max(configured, topology.TASKS[task].time_limit_seconds + 30), task
+    for task in topology.TASKS.values():
+        assert configured <= lease_of(task.name, configured) == max(configured, task.time_limit_seconds + 30), task
 
 
 def test_queues_know_how_they_are_worked_on() -> None:

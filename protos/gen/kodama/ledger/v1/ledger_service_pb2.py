@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/ledger/v1/ledger_service.proto\x12\x10kodama.ledger.v1\"&\n\x13\x43ompleteWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\")\n\x14\x43ompleteWorkResponse\x12\x11\n\tcompleted\x18\x01 \x01(\x05\"L\n\x14RecordFailureRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x14\n\x0cis_transient\x18\x03 \x01(\x08\"\x17\n\x15RecordFailureResponse\"3\n\x13ListOpenWorkRequest\x12\r\n\x05tasks\x18\x01 \x03(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"v\n\x07WorkRow\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x14\n\x0cpayload_json\x18\x03 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\"Q\n\x14ListOpenWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x0f\n\rGetLagRequest\"T\n\x07TaskLag\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\topen_rows\x18\x02 \x01(\x03\x12\x11\n\tdead_rows\x18\x03 \x01(\x03\x12\x15\n\roldest_age_ms\x18\x04 \x01(\x03\"e\n\x0eGetLagResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.TaskLag\x12)\n\x05paces\x18\x02 \x03(\x0b\x32\x1a.kodama.ledger.v1.TaskPace\"\x9c\x01\n\x08TaskPace\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0f\n\x07samples\x18\x03 \x01(\x05\x12\x16\n\x0erelayed_p50_ms\x18\x04 \x01(\x03\x12\x16\n\x0erelayed_p99_ms\x18\x05 \x01(\x03\x12\x18\n\x10\x64\x65livered_p50_ms\x18\x06 \x01(\x03\x12\x18\n\x10\x64\x65livered_p99_ms\x18\x07 \x01(\x03\":\n\x13ListDeadWorkRequest\x12\x10\n\x08\x61\x66ter_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"?\n\x14ListDeadWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\"(\n\x15ReplayDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\"*\n\x16ReplayDeadWorkResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\")\n\x16\x44iscardDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\",\n\x17\x44iscardDeadWorkResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\x32\xa8\x05\n\rLedgerService\x12]\n\x0c\x43ompleteWork\x12%.kodama.ledger.v1.CompleteWorkRequest\x1a&.kodama.ledger.v1.CompleteWorkResponse\x12`\n\rRecordFailure\x12&.kodama.ledger.v1.RecordFailureRequest\x1a\'.kodama.ledger.v1.RecordFailureResponse\x12]\n\x0cListOpenWork\x12%.kodama.ledger.v1.ListOpenWorkRequest\x1a&.kodama.ledger.v1.ListOpenWorkResponse\x12K\n\x06GetLag\x12\x1f.kodama.ledger.v1.GetLagRequest\x1a .kodama.ledger.v1.GetLagResponse\x12]\n\x0cListDeadWork\x12%.kodama.ledger.v1.ListDeadWorkRequest\x1a&.kodama.ledger.v1.ListDeadWorkResponse\x12\x63\n\x0eReplayDeadWork\x12\'.kodama.ledger.v1.ReplayDeadWorkRequest\x1a(.kodama.ledger.v1.ReplayDeadWorkResponse\x12\x66\n\x0f\x44iscardDeadWork\x12(.kodama.ledger.v1.DiscardDeadWorkRequest\x1a).kodama.ledger.v1.DiscardDeadWorkResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%kodama/ledger/v1/ledger_service.proto\x12\x10kodama.ledger.v1\"&\n\x13\x43ompleteWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\")\n\x14\x43ompleteWorkResponse\x12\x11\n\tcompleted\x18\x01 \x01(\x05\"L\n\x14RecordFailureRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\x14\n\x0cis_transient\x18\x03 \x01(\x08\"\x17\n\x15RecordFailureResponse\"3\n\x13ListOpenWorkRequest\x12\r\n\x05tasks\x18\x01 \x03(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"\xca\x01\n\x07WorkRow\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x14\n\x0cpayload_json\x18\x03 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x04 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\nlast_error\x18\x06 \x01(\t\x12\x14\n\x0cpublications\x18\x07 \x01(\x05\x12\x10\n\x08\x66\x61ilures\x18\x08 \x01(\x05\x12*\n\x05state\x18\t \x01(\x0e\x32\x1b.kodama.ledger.v1.WorkState\"Q\n\x14ListOpenWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x0f\n\rGetLagRequest\"\x97\x01\n\x07TaskLag\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x11\n\topen_rows\x18\x02 \x01(\x03\x12\x11\n\tdead_rows\x18\x03 \x01(\x03\x12\x15\n\roldest_age_ms\x18\x04 \x01(\x03\x12\x16\n\x0epublished_rows\x18\x05 \x01(\x03\x12\x14\n\x0c\x66\x61iling_rows\x18\x06 \x01(\x03\x12\x13\n\x0bparked_rows\x18\x07 \x01(\x03\"e\n\x0eGetLagResponse\x12(\n\x05tasks\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.TaskLag\x12)\n\x05paces\x18\x02 \x03(\x0b\x32\x1a.kodama.ledger.v1.TaskPace\"\x9c\x01\n\x08TaskPace\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\x0f\n\x07samples\x18\x03 \x01(\x05\x12\x16\n\x0erelayed_p50_ms\x18\x04 \x01(\x03\x12\x16\n\x0erelayed_p99_ms\x18\x05 \x01(\x03\x12\x18\n\x10\x64\x65livered_p50_ms\x18\x06 \x01(\x03\x12\x18\n\x10\x64\x65livered_p99_ms\x18\x07 \x01(\x03\":\n\x13ListDeadWorkRequest\x12\x10\n\x08\x61\x66ter_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"?\n\x14ListDeadWorkResponse\x12\'\n\x04rows\x18\x01 \x03(\x0b\x32\x19.kodama.ledger.v1.WorkRow\"(\n\x15ReplayDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\"*\n\x16ReplayDeadWorkResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x05\")\n\x16\x44iscardDeadWorkRequest\x12\x0f\n\x07row_ids\x18\x01 \x03(\x03\",\n\x17\x44iscardDeadWorkResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05*\x9d\x01\n\tWorkState\x12\x1a\n\x16WORK_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12WORK_STATE_WAITING\x10\x01\x12\x18\n\x14WORK_STATE_PUBLISHED\x10\x02\x12\x16\n\x12WORK_STATE_FAILING\x10\x03\x12\x15\n\x11WORK_STATE_PARKED\x10\x04\x12\x13\n\x0fWORK_STATE_DEAD\x10\x05\x32\xa8\x05\n\rLedgerService\x12]\n\x0c\x43ompleteWork\x12%.kodama.ledger.v1.CompleteWorkRequest\x1a&.kodama.ledger.v1.CompleteWorkResponse\x12`\n\rRecordFailure\x12&.kodama.ledger.v1.RecordFailureRequest\x1a\'.kodama.ledger.v1.RecordFailureResponse\x12]\n\x0cListOpenWork\x12%.kodama.ledger.v1.ListOpenWorkRequest\x1a&.kodama.ledger.v1.ListOpenWorkResponse\x12K\n\x06GetLag\x12\x1f.kodama.ledger.v1.GetLagRequest\x1a .kodama.ledger.v1.GetLagResponse\x12]\n\x0cListDeadWork\x12%.kodama.ledger.v1.ListDeadWorkRequest\x1a&.kodama.ledger.v1.ListDeadWorkResponse\x12\x63\n\x0eReplayDeadWork\x12\'.kodama.ledger.v1.ReplayDeadWorkRequest\x1a(.kodama.ledger.v1.ReplayDeadWorkResponse\x12\x66\n\x0f\x44iscardDeadWork\x12(.kodama.ledger.v1.DiscardDeadWorkRequest\x1a).kodama.ledger.v1.DiscardDeadWorkResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kodama.ledger.v1.ledger_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_WORKSTATE']._serialized_start=1320
+  _globals['_WORKSTATE']._serialized_end=1477
   _globals['_COMPLETEWORKREQUEST']._serialized_start=59
   _globals['_COMPLETEWORKREQUEST']._serialized_end=97
   _globals['_COMPLETEWORKRESPONSE']._serialized_start=99
@@ -41,30 +43,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDFAILURERESPONSE']._serialized_end=243
   _globals['_LISTOPENWORKREQUEST']._serialized_start=245
   _globals['_LISTOPENWORKREQUEST']._serialized_end=296
-  _globals['_WORKROW']._serialized_start=298
-  _globals['_WORKROW']._serialized_end=416
-  _globals['_LISTOPENWORKRESPONSE']._serialized_start=418
-  _globals['_LISTOPENWORKRESPONSE']._serialized_end=499
-  _globals['_GETLAGREQUEST']._serialized_start=501
-  _globals['_GETLAGREQUEST']._serialized_end=516
-  _globals['_TASKLAG']._serialized_start=518
-  _globals['_TASKLAG']._serialized_end=602
-  _globals['_GETLAGRESPONSE']._serialized_start=604
-  _globals['_GETLAGRESPONSE']._serialized_end=705
-  _globals['_TASKPACE']._serialized_start=708
-  _globals['_TASKPACE']._serialized_end=864
-  _globals['_LISTDEADWORKREQUEST']._serialized_start=866
-  _globals['_LISTDEADWORKREQUEST']._serialized_end=924
-  _globals['_LISTDEADWORKRESPONSE']._serialized_start=926
-  _globals['_LISTDEADWORKRESPONSE']._serialized_end=989
-  _globals['_REPLAYDEADWORKREQUEST']._serialized_start=991
-  _globals['_REPLAYDEADWORKREQUEST']._serialized_end=1031
-  _globals['_REPLAYDEADWORKRESPONSE']._serialized_start=1033
-  _globals['_REPLAYDEADWORKRESPONSE']._serialized_end=1075
-  _globals['_DISCARDDEADWORKREQUEST']._serialized_start=1077
-  _globals['_DISCARDDEADWORKREQUEST']._serialized_end=1118
-  _globals['_DISCARDDEADWORKRESPONSE']._serialized_start=1120
-  _globals['_DISCARDDEADWORKRESPONSE']._serialized_end=1164
-  _globals['_LEDGERSERVICE']._serialized_start=1167
-  _globals['_LEDGERSERVICE']._serialized_end=1847
+  _globals['_WORKROW']._serialized_start=299
+  _globals['_WORKROW']._serialized_end=501
+  _globals['_LISTOPENWORKRESPONSE']._serialized_start=503
+  _globals['_LISTOPENWORKRESPONSE']._serialized_end=584
+  _globals['_GETLAGREQUEST']._serialized_start=586
+  _globals['_GETLAGREQUEST']._serialized_end=601
+  _globals['_TASKLAG']._serialized_start=604
+  _globals['_TASKLAG']._serialized_end=755
+  _globals['_GETLAGRESPONSE']._serialized_start=757
+  _globals['_GETLAGRESPONSE']._serialized_end=858
+  _globals['_TASKPACE']._serialized_start=861
+  _globals['_TASKPACE']._serialized_end=1017
+  _globals['_LISTDEADWORKREQUEST']._serialized_start=1019
+  _globals['_LISTDEADWORKREQUEST']._serialized_end=1077
+  _globals['_LISTDEADWORKRESPONSE']._serialized_start=1079
+  _globals['_LISTDEADWORKRESPONSE']._serialized_end=1142
+  _globals['_REPLAYDEADWORKREQUEST']._serialized_start=1144
+  _globals['_REPLAYDEADWORKREQUEST']._serialized_end=1184
+  _globals['_REPLAYDEADWORKRESPONSE']._serialized_start=1186
+  _globals['_REPLAYDEADWORKRESPONSE']._serialized_end=1228
+  _globals['_DISCARDDEADWORKREQUEST']._serialized_start=1230
+  _globals['_DISCARDDEADWORKREQUEST']._serialized_end=1271
+  _globals['_DISCARDDEADWORKRESPONSE']._serialized_start=1273
+  _globals['_DISCARDDEADWORKRESPONSE']._serialized_end=1317
+  _globals['_LEDGERSERVICE']._serialized_start=1480
+  _globals['_LEDGERSERVICE']._serialized_end=2160
 # @@protoc_insertion_point(module_scope)

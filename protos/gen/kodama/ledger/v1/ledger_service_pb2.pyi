@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _WorkState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WorkStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WorkState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WORK_STATE_UNSPECIFIED: _WorkState.ValueType  # 0
+    """The server is of an earlier version."""
+    WORK_STATE_WAITING: _WorkState.ValueType  # 1
+    """It waits for the relay, or for a full queue."""
+    WORK_STATE_PUBLISHED: _WorkState.ValueType  # 2
+    """The broker has it, or a worker; nothing has failed."""
+    WORK_STATE_FAILING: _WorkState.ValueType  # 3
+    """It has failed, and is tried again."""
+    WORK_STATE_PARKED: _WorkState.ValueType  # 4
+    """A relay does not know its task; another one will take it up."""
+    WORK_STATE_DEAD: _WorkState.ValueType  # 5
+    """It was given up, and is kept until somebody replays or discards it."""
+
+class WorkState(_WorkState, metaclass=_WorkStateEnumTypeWrapper):
+    """WorkState is what has become of a row. All but the dead are open."""
+
+WORK_STATE_UNSPECIFIED: WorkState.ValueType  # 0
+"""The server is of an earlier version."""
+WORK_STATE_WAITING: WorkState.ValueType  # 1
+"""It waits for the relay, or for a full queue."""
+WORK_STATE_PUBLISHED: WorkState.ValueType  # 2
+"""The broker has it, or a worker; nothing has failed."""
+WORK_STATE_FAILING: WorkState.ValueType  # 3
+"""It has failed, and is tried again."""
+WORK_STATE_PARKED: WorkState.ValueType  # 4
+"""A relay does not know its task; another one will take it up."""
+WORK_STATE_DEAD: WorkState.ValueType  # 5
+"""It was given up, and is kept until somebody replays or discards it."""
+Global___WorkState: _TypeAlias = WorkState  # noqa: Y015
 
 @_typing.final
 class CompleteWorkRequest(_message.Message):
@@ -75,7 +112,7 @@ class RecordFailureRequest(_message.Message):
     error: _builtins.str
     """Cut to 1,000 characters."""
     is_transient: _builtins.bool
-    """It was not the rows' fault: somebody who had to be asked was away. Such an attempt does not count."""
+    """Somebody who had to be asked was away: it may not be the rows' fault. Such a failure does not count; one that lasts has an end."""
     @_builtins.property
     def row_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """At most 1,000."""
@@ -150,13 +187,22 @@ class WorkRow(_message.Message):
     CREATED_AT_MS_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
+    PUBLICATIONS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     task: _builtins.str
     payload_json: _builtins.str
     """The task's argument as JSON text: an object of ids, or an array of such objects where several changes share the row."""
     created_at_ms: _builtins.int
     attempts: _builtins.int
+    """The same as failures, for clients of earlier versions."""
     last_error: _builtins.str
+    publications: _builtins.int
+    """How often the broker took a message for it; that costs it nothing."""
+    failures: _builtins.int
+    """How often a worker or the broker reported that it failed; too many, on its own, and it is dead."""
+    state: Global___WorkState.ValueType
     def __init__(
         self,
         *,
@@ -166,10 +212,13 @@ class WorkRow(_message.Message):
         created_at_ms: _builtins.int = ...,
         attempts: _builtins.int = ...,
         last_error: _builtins.str = ...,
+        publications: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        state: Global___WorkState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "created_at_ms", b"created_at_ms", "id", b"id", "last_error", b"last_error", "payload_json", b"payload_json", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "created_at_ms", b"created_at_ms", "failures", b"failures", "id", b"id", "last_error", b"last_error", "payload_json", b"payload_json", "publications", b"publications", "state", b"state", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,12 +277,19 @@ class TaskLag(_message.Message):
     OPEN_ROWS_FIELD_NUMBER: _builtins.int
     DEAD_ROWS_FIELD_NUMBER: _builtins.int
     OLDEST_AGE_MS_FIELD_NUMBER: _builtins.int
+    PUBLISHED_ROWS_FIELD_NUMBER: _builtins.int
+    FAILING_ROWS_FIELD_NUMBER: _builtins.int
+    PARKED_ROWS_FIELD_NUMBER: _builtins.int
     task: _builtins.str
     open_rows: _builtins.int
     """A row that several changes share counts for each of them."""
     dead_rows: _builtins.int
     oldest_age_ms: _builtins.int
     """Age of the oldest open row in milliseconds; 0 with none."""
+    published_rows: _builtins.int
+    """Of the open ones, those in this state."""
+    failing_rows: _builtins.int
+    parked_rows: _builtins.int
     def __init__(
         self,
         *,
@@ -241,10 +297,13 @@ class TaskLag(_message.Message):
         open_rows: _builtins.int = ...,
         dead_rows: _builtins.int = ...,
         oldest_age_ms: _builtins.int = ...,
+        published_rows: _builtins.int = ...,
+        failing_rows: _builtins.int = ...,
+        parked_rows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_rows", b"dead_rows", "oldest_age_ms", b"oldest_age_ms", "open_rows", b"open_rows", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_rows", b"dead_rows", "failing_rows", b"failing_rows", "oldest_age_ms", b"oldest_age_ms", "open_rows", b"open_rows", "parked_rows", b"parked_rows", "published_rows", b"published_rows", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,7 +84,7 @@ class LedgerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordFailure(self, request, context):
-        """RecordFailure notes on rows why their last attempt failed. They stay open and are published again after their lease.
+        """RecordFailure notes on rows why they failed. They stay open and are published again after a pause.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,14 +105,14 @@ class LedgerServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadWork(self, request, context):
-        """ListDeadWork lists rows that were given up after their last attempt, oldest first.
+        """ListDeadWork lists rows that were given up, oldest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadWork(self, request, context):
-        """ReplayDeadWork makes dead rows due again, with fresh attempts.
+        """ReplayDeadWork makes dead rows due again, as if they had never failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

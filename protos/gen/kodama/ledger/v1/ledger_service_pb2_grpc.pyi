@@ -36,15 +36,15 @@ class LedgerServiceStub:
     CompleteWork: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.CompleteWorkRequest, _ledger_service_pb2.CompleteWorkResponse]
     """CompleteWork deletes rows whose effect is committed. Unknown ids are ignored: work may be done twice."""
     RecordFailure: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.RecordFailureRequest, _ledger_service_pb2.RecordFailureResponse]
-    """RecordFailure notes on rows why their last attempt failed. They stay open and are published again after their lease."""
+    """RecordFailure notes on rows why they failed. They stay open and are published again after a pause."""
     ListOpenWork: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ListOpenWorkRequest, _ledger_service_pb2.ListOpenWorkResponse]
     """ListOpenWork lists what is not known to be done, oldest first."""
     GetLag: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.GetLagRequest, _ledger_service_pb2.GetLagResponse]
     """GetLag tells per task how many rows are open and dead, and how old the oldest is."""
     ListDeadWork: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeadWorkRequest, _ledger_service_pb2.ListDeadWorkResponse]
-    """ListDeadWork lists rows that were given up after their last attempt, oldest first."""
+    """ListDeadWork lists rows that were given up, oldest first."""
     ReplayDeadWork: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.ReplayDeadWorkRequest, _ledger_service_pb2.ReplayDeadWorkResponse]
-    """ReplayDeadWork makes dead rows due again, with fresh attempts."""
+    """ReplayDeadWork makes dead rows due again, as if they had never failed."""
     DiscardDeadWork: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.DiscardDeadWorkRequest, _ledger_service_pb2.DiscardDeadWorkResponse]
     """DiscardDeadWork deletes dead rows for good."""
 
@@ -56,15 +56,15 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     CompleteWork: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.CompleteWorkRequest, _ledger_service_pb2.CompleteWorkResponse]  # type: ignore[assignment]
     """CompleteWork deletes rows whose effect is committed. Unknown ids are ignored: work may be done twice."""
     RecordFailure: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.RecordFailureRequest, _ledger_service_pb2.RecordFailureResponse]  # type: ignore[assignment]
-    """RecordFailure notes on rows why their last attempt failed. They stay open and are published again after their lease."""
+    """RecordFailure notes on rows why they failed. They stay open and are published again after a pause."""
     ListOpenWork: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListOpenWorkRequest, _ledger_service_pb2.ListOpenWorkResponse]  # type: ignore[assignment]
     """ListOpenWork lists what is not known to be done, oldest first."""
     GetLag: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.GetLagRequest, _ledger_service_pb2.GetLagResponse]  # type: ignore[assignment]
     """GetLag tells per task how many rows are open and dead, and how old the oldest is."""
     ListDeadWork: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ListDeadWorkRequest, _ledger_service_pb2.ListDeadWorkResponse]  # type: ignore[assignment]
-    """ListDeadWork lists rows that were given up after their last attempt, oldest first."""
+    """ListDeadWork lists rows that were given up, oldest first."""
     ReplayDeadWork: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.ReplayDeadWorkRequest, _ledger_service_pb2.ReplayDeadWorkResponse]  # type: ignore[assignment]
-    """ReplayDeadWork makes dead rows due again, with fresh attempts."""
+    """ReplayDeadWork makes dead rows due again, as if they had never failed."""
     DiscardDeadWork: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.DiscardDeadWorkRequest, _ledger_service_pb2.DiscardDeadWorkResponse]  # type: ignore[assignment]
     """DiscardDeadWork deletes dead rows for good."""
 
@@ -85,7 +85,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.RecordFailureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.RecordFailureResponse, _abc.Awaitable[_ledger_service_pb2.RecordFailureResponse]]:
-        """RecordFailure notes on rows why their last attempt failed. They stay open and are published again after their lease."""
+        """RecordFailure notes on rows why they failed. They stay open and are published again after a pause."""
 
     @_abc_1.abstractmethod
     def ListOpenWork(
@@ -109,7 +109,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.ListDeadWorkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.ListDeadWorkResponse, _abc.Awaitable[_ledger_service_pb2.ListDeadWorkResponse]]:
-        """ListDeadWork lists rows that were given up after their last attempt, oldest first."""
+        """ListDeadWork lists rows that were given up, oldest first."""
 
     @_abc_1.abstractmethod
     def ReplayDeadWork(
@@ -117,7 +117,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ledger_service_pb2.ReplayDeadWorkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ledger_service_pb2.ReplayDeadWorkResponse, _abc.Awaitable[_ledger_service_pb2.ReplayDeadWorkResponse]]:
-        """ReplayDeadWork makes dead rows due again, with fresh attempts."""
+        """ReplayDeadWork makes dead rows due again, as if they had never failed."""
 
     @_abc_1.abstractmethod
     def DiscardDeadWork(
