@@ -25,6 +25,16 @@ RECONNECT_SECONDS = 0.5
 """After which a pool whose server is away leaves it to the next borrower to try again. psycopg's own pauses double up to minutes, which
 would outlast the server's return."""
 
+ENDED_BY_SERVER = (pg_errors.IdleInTransactionSessionTimeout, pg_errors.TransactionTimeout)
+"""Of the InternalErrors, beside the one for a server that only reads, those that tell of a state. The others tell of a defect of ours or of
+PostgreSQL's: a statement in a transaction that has failed, corrupted data; to try again would hide them."""
+OUTLIVED = (pg_errors.InvalidSqlStatementName, pg_errors.DuplicatePreparedStatement)
+"""Somebody between us and the server has taken its prepared statements from a session."""
+
+
+class Outlived(Exception):
+    """What was prepared in a session does not fit any more: a migration has changed what a statement returns, or it is gone."""
+
 
 def make_pool(url: str, *, size: int, application: str) -> Pool:
     """Return a closed pool of autocommit connections; open it in the event loop that will use it.
@@ -55,17 +65,38 @@ def array_of(numbers: Iterable[int]) -> str:
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """Lend an autocommit connection: each statement is a transaction of its own.
 
-    Raises Unavailable where PostgreSQL does not answer in time, Conflict where a concurrent change got in the way.
+    Raises Unavailable where PostgreSQL does not answer in time or cannot do it in its present state, Conflict where a concurrent change
+    got in the way.
     """
     try:
-        async with pool.connection() as conn:
+        async with pool.connection() as conn, _without_outlived(conn):
             yield conn
     except (PoolTimeout, TooManyRequests, pg_errors.QueryCanceled, pg_errors.LockNotAvailable) as error:
         raise Unavailable("The database is busy; please try again in a moment.") from error
     except (pg_errors.SerializationFailure, pg_errors.DeadlockDetected) as error:
         raise Conflict("A concurrent change got in the way; please try again.") from error
-    except (pg_errors.OperationalError, psycopg.InterfaceError) as error:
+    except pg_errors.ReadOnlySqlTransaction as error:
+        raise Unavailable("The database takes no changes at the moment; please try again soon.") from error
+    except (pg_errors.OperationalError, psycopg.InterfaceError, Outlived, *ENDED_BY_SERVER) as error:
         raise Unavailable("The database does not answer; please try again in a moment.") from error
+
+
+@asynccontextmanager
+async def _without_outlived(conn: Connection) -> AsyncIterator[None]:
+    """Close a connection that would fail whoever borrows it next in the same way. Raises Outlived for what only such a one does."""
+    try:
+        yield
+    except pg_errors.ReadOnlySqlTransaction:
+        await conn.close()  # it leads to what is no primary any more
+        raise
+    except OUTLIVED as error:
+        await conn.close()
+        raise Outlived from error
+    except pg_errors.FeatureNotSupported as error:
+        if error.diag.source_function != "RevalidateCachedQuery":
+            raise
+        await conn.close()
+        raise Outlived from error
 
 
 @asynccontextmanager

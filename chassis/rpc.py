@@ -153,6 +153,7 @@ class Server:
             maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )
         self._health = health.aio.HealthServicer()
+        self._can_serve, self._has_started = True, False
         self._names = [service.name for service in services]
         handlers = exchange_service.Recorder()
         for service in services:
@@ -172,11 +173,18 @@ class Server:
         """The port that is listened on; chosen by the system where the address ends in :0."""
 
     async def start(self) -> None:
-        """Serve, and say so to health checks."""
+        """Serve, and say so to health checks, unless they have been told otherwise."""
         await self._server.start()
         self._neighbours.move_in(self._address, self._exchange)
-        for name in (*self._names, ""):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._has_started = True
+        await self.set_serving(self._can_serve)
+
+    async def set_serving(self, can_serve: bool) -> None:
+        """Have health checks say whether calls can be answered; calls come in either way."""
+        self._can_serve = can_serve
+        statuses = health_pb2.HealthCheckResponse
+        for name in (*self._names, "") if self._has_started else ():
+            await self._health.set(name, statuses.SERVING if can_serve else statuses.NOT_SERVING)
 
     async def stop(self, grace_seconds: float) -> None:
         """Turn health checks away, let running calls end for so long, then cancel them."""

@@ -24,6 +24,10 @@ KINDS: dict[str, type[KodamaError]] = {
     "53300": Unavailable,
     "53100": Unavailable,
     "08006": Unavailable,
+    "25006": Unavailable,
+    "25P03": Unavailable,
+    "25P04": Unavailable,
+    "26000": Unavailable,
 }
 
 

@@ -89,7 +89,8 @@ async def test_what_was_opened_is_closed_when_the_wiring_fails(settings: Setting
 async def test_a_server_starts_while_its_database_is_away(settings: Settings) -> None:
     away = settings.model_copy(update={"database_url": "postgresql://nobody@127.0.0.1:1/none"})
     async with open_server(PRODUCER, away, Building()):
-        assert await is_serving(settings.address(PRODUCER))
+        assert not is_free(port_of(settings.address(PRODUCER)))
+        assert not await is_serving(settings.address(PRODUCER))
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -1,12 +1,19 @@
 """What surrounds every route: safe headers, CORS, the log, and what happens when services are away."""
 
+import asyncio
 import json
 import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 import structlog
 
+from chassis.database import Pool
+from chassis.process import open_server
+from chassis.rpc import Service
 from chassis.settings import SERVICES, Settings
+from services.status.__main__ import build as build_status
 from tests.conftest import Running
 from tests.integration.gateway.conftest import Network, open_network
 
@@ -78,6 +85,28 @@ async def test_services_that_are_away_are_a_503(settings: Settings, running: Run
             await network.http.get("/api/v1/timelines/home", headers={"authorization": "Bearer x"})
         ).status_code == 503
         assert (await network.http.get("/api/v1/instance")).status_code == 200
+
+
+async def test_the_gateway_tells_of_a_service_whose_pool_lends_nothing(settings: Settings) -> None:
+    pools: list[Pool] = []
+
+    async def build(own: Settings, pool: Pool, stack: AsyncExitStack) -> Sequence[Service]:
+        pools.append(pool)
+        return await build_status(own, pool, stack)
+
+    async with open_network(settings) as network, open_server("status", settings, build):
+        assert (await network.http.get("/health")).json()["services"]["status"] == "serving"
+        lost = [await pools[0].getconn() for _ in range(pools[0].max_size)]
+
+        async def wait_for(state: str) -> None:
+            async with asyncio.timeout(60):
+                while (await network.http.get("/health")).json()["services"]["status"] != state:
+                    await asyncio.sleep(0.1)
+
+        await wait_for("unavailable")
+        for conn in lost:
+            await pools[0].putconn(conn)
+        await wait_for("serving")
 
 
 async def test_health_of_a_whole_network(shared_network: Network) -> None:
