@@ -8,7 +8,7 @@ BIN := .venv/bin
 # What django-htmx asks for, of which only htmx's own file is used.
 LEFT_OUT := --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse
 
-.PHONY: help up clean-data test histories fuzz check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
+.PHONY: help up clean-data test histories fuzz faults-smoke faults faults-planted check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,15 @@ histories: environment-dev ## Let the timelines' state machine live 1,000 histor
 
 fuzz: environment-dev ## Send 100,000 requests that nobody would send (about 20 minutes)
 	@KODAMA_FUZZ_CASES=100000 $(BIN)/python -m pytest -q tests/fuzz
+
+faults-smoke: environment-dev ## Break a network in many ways for three minutes, and see that it has kept everything
+	@$(BIN)/python -m tests.faults --minutes 0 --json faults-smoke.json
+
+faults: environment-dev ## The same for 30 minutes, with 500 kills; SEED=2 MINUTES=10 choose another run
+	@$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30) --json faults.json
+
+faults-planted: environment-dev ## Plant a dozen defects into a network, one by one, and see each found (about 15 minutes)
+	@$(BIN)/python -m tests.faults --planted all --json faults-planted.json
 
 check: environment-dev ## Lint, types, import rules, protos, docs
 	@$(BIN)/ruff format --check --quiet . || { echo 'Run make fmt.'; exit 1; }
