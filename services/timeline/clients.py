@@ -28,7 +28,8 @@ from services.timeline.publications import MAX_CALLS, MAX_READERS, READ_SECONDS,
 from services.timeline.rows import Ids
 
 STREAM_SECONDS = 20
-MAX_OPEN_ROWS = 5000
+MAX_OPEN_ROWS = 2000
+"""Changes per ledger; with more, everything is pulled, which costs less than to fetch a longer list again and again."""
 
 
 class Friends:

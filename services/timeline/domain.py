@@ -4,9 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from chassis.ids import MAX_ID
+from chassis.paging import Page
 
 NEVER_PUSHED = MAX_ID
 """A `pushed_from` above every id: nothing has been pushed, everything is pulled."""
@@ -59,6 +61,24 @@ class OpenWork:
     """When the oldest post was made whose fan-out is open, Unix time in milliseconds; 0 with none."""
     is_cut: bool = False
     """The list was too long to be taken whole: nothing that was pushed to anybody can be relied on."""
+
+    @cached_property
+    def by_author(self) -> Mapping[int, Sequence[Entry]]:
+        """The posts whose fan-out is open by their authors: thousands can be open, and each reader looks for friends only."""
+        found: dict[int, list[Entry]] = {}
+        for entry_id, author_id in self.entries.items():
+            found.setdefault(author_id, []).append(Entry(entry_id, author_id))
+        return found
+
+    def of_authors(self, author_ids: Collection[int], page: Page) -> list[Entry]:
+        """Return the posts of these authors whose fan-out is open and that could be on a page."""
+        by_author = self.by_author
+        return [
+            entry
+            for author_id in author_ids
+            for entry in by_author.get(author_id, ())
+            if page.above < entry.entry_id < page.below
+        ]
 
     def pushed_from(self, account_id: int, home: Home | None) -> int:
         """Return from which id on a member's pushed entries and this list are everything there is."""

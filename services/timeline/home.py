@@ -72,12 +72,11 @@ class HomeReading:
         )
         pushed_from = open_work.pushed_from(account_id, home)
         found = [entry for entry in pushed if entry.entry_id >= pushed_from] + pulled
-        waiting = [Entry(entry_id, author_id) for entry_id, author_id in open_work.entries.items()]
         heavy = home.pulled_authors if home is not None else ()
         needs_pull = page.above < pushed_from and (page.upwards or not self._is_full(page, found, pushed_from))
-        if waiting or heavy or needs_pull:
+        if open_work.entries or heavy or needs_pull:
             friends = await self._friends.of_reader(account_id)
-            found += _by_authors(waiting, friends)
+            found += open_work.of_authors(friends, page)
             found += await self._publications.pull(account_id, sorted(set(friends) & set(heavy)), page)
             if needs_pull:
                 below = min(page.below, pushed_from)
@@ -105,11 +104,6 @@ class HomeReading:
     async def _read_pages(self, questions: Sequence[tuple[int, Page]]) -> list[tuple[Home | None, list[Entry]]]:
         async with connection(self._pool) as conn:
             return await store.read_homes(conn, questions, self._dormant_days)
-
-
-def _by_authors(entries: Sequence[Entry], author_ids: Sequence[int]) -> list[Entry]:
-    wanted = set(author_ids)
-    return [entry for entry in entries if entry.author_id in wanted]
 
 
 def _beyond(scan: Page, scanned: Sequence[int]) -> Page:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from chassis.ids import created_at_ms
 from services.timeline.clients import Ledgers
@@ -10,6 +11,8 @@ from services.timeline.domain import OpenWork
 FAN_OUT = "timeline.fan_out"
 BACKFILL = "timeline.backfill"
 REBASE = "timeline.rebase"
+CUT_SECONDS = 1.0
+"""How old a list may be that was too long to be taken whole: nobody relies on it, and all there is to see is whether it is shorter."""
 
 
 class OpenWorkList:
@@ -19,9 +22,10 @@ class OpenWorkList:
     among the entries, and whatever was not yet delivered is on the list.
     """
 
-    def __init__(self, ledgers: Ledgers, max_age_ms: int) -> None:
+    def __init__(self, ledgers: Ledgers, max_age_ms: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledgers = ledgers
         self._max_age_seconds = max_age_ms / 1000
+        self._clock = clock
         self._taken_at = float("-inf")
         self._work = OpenWork()
         self._lock = asyncio.Lock()
@@ -36,15 +40,23 @@ class OpenWorkList:
 
         Raises Unavailable where a ledger does not answer: then nothing can be shown as complete.
         """
-        oldest = time.monotonic() - (0 if is_fresh else self._max_age_seconds)
-        if self._taken_at >= oldest:
+        asked_at = self._clock()
+        if self._taken_at >= self._oldest(asked_at, is_fresh=is_fresh):
             return self._work
         async with self._lock:
-            if self._taken_at < oldest:  # else somebody has looked while this reader waited
-                started_at = time.monotonic()
+            if self._taken_at < self._oldest(
+                asked_at, is_fresh=is_fresh
+            ):  # else somebody has looked while this reader waited
+                started_at = self._clock()
                 self._work = await self._look()
                 self._taken_at = started_at
             return self._work
+
+    def _oldest(self, asked_at: float, *, is_fresh: bool) -> float:
+        """Return when a list that serves this reader was taken at the earliest."""
+        if is_fresh:
+            return asked_at
+        return asked_at - (CUT_SECONDS if self._work.is_cut else self._max_age_seconds)
 
     async def _look(self) -> OpenWork:
         entries: dict[int, int] = {}
