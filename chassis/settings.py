@@ -103,6 +103,8 @@ class Settings(BaseSettings):
     smtp_url: str = Field(default="", repr=False)
     mail_from: str = Field(default="", max_length=254)
 
+    shed_load: bool = True
+
     # Rates are written as in `300/5 minutes`; an empty one is no limit. The figures are Mastodon's where it has one.
     rate_limits: bool = True
     trusted_proxies: str = ""

@@ -1,5 +1,6 @@
 """Wiring: `python -m services.gateway` serves HTTP."""
 
+import resource
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ from services.gateway.clients import Clients
 from services.gateway.connection import BoundedConnection
 
 KEEP_ALIVE_SECONDS = 30
-MAX_CONNECTIONS = 4000
+BACKLOG = 4096
+"""Connections that the kernel holds until they are accepted; as many as it does by default."""
+OPEN_FILES = 16_384
+"""What so many connections need, where the limits of the process can be raised so far."""
 MAX_SOCKET_MESSAGE_BYTES = 4096
 SOCKET_PING_SECONDS = 20.0
 
@@ -71,12 +75,23 @@ def server_config(settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_grace_seconds)),
-        limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
+        # How many are answered at once is for services.gateway.shedding to say; uvicorn's own answer is none of ours.
+        limit_concurrency=None,
     )
+
+
+def raise_open_files() -> None:
+    """Let the process have as many connections as are answered, where its hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> None:
     """Run the process until SIGTERM or SIGINT."""
+    raise_open_files()
     settings = load_settings()
     configure_logging(settings, "gateway", gathers=True)
     serve_metrics(settings.metrics_address("gateway"))

@@ -18,7 +18,7 @@ from services.gateway.browser.visit import Taste
 from services.gateway.clients import Clients
 from services.gateway.context import make_gateway
 from services.gateway.errors import plain_error
-from services.gateway.middleware import API_PREFIXES, ApiCors, Edge
+from services.gateway.middleware import API_PREFIXES, ApiCors, Edge, Refusal
 from services.gateway.paths import Paths
 from services.gateway.routes import TABLE
 from services.gateway.routes.streaming import web_socket_routes
@@ -35,11 +35,12 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
         async with clients, gateway.hub:
             yield
 
+    is_https = settings.base_url().startswith("https://")
     routes = [*make_routes(TABLE, gateway), *make_page_routes(PAGES, gateway)]
     app = Starlette(
         routes=[*routes, *web_socket_routes(gateway)],
         middleware=[
-            Middleware(Edge, is_https=settings.base_url().startswith("https://")),
+            Middleware(Edge, is_https=is_https),
             Middleware(ApiCors),
             Middleware(Paths, routes=routes),
         ],
@@ -48,7 +49,7 @@ def build_app(settings: Settings, clients: Clients) -> Starlette:
     )
     # Both forms of each path are routes of their own; a redirect would turn a POST into a GET.
     app.router.redirect_slashes = False
-    app.state.hub = gateway.hub
+    app.state.hub, app.state.shedder, app.state.refusal = gateway.hub, gateway.shedder, Refusal(is_https=is_https)
     return app
 
 

@@ -40,6 +40,7 @@ from services.gateway.session_calls import SessionCalls
 from services.gateway.status_calls import StatusCalls
 
 HEALTH_SECONDS = 1
+MAX_HEALTH_ASKERS = 1000
 MAX_READERS = 32
 """Whose home timelines are asked for in one call: so few that one who takes long delays few others, so many that it costs each of them
 little."""
@@ -100,6 +101,7 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
         self._settings = settings
         self._stack = AsyncExitStack()
         self._health: dict[str, grpc.aio.Channel] = {}
+        self._serving = Coalescer(self._ask_all, max_batch=MAX_HEALTH_ASKERS, max_running=1)
 
     async def __aenter__(self) -> "Clients":
         self._account = AccountServiceStub(self._open("account", "kodama.account.v1.AccountService"))
@@ -135,9 +137,12 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
     # Health
 
     async def serving(self) -> dict[str, bool]:
-        """Tell of each service whether it answers and serves."""
+        """Tell of each service whether it answers and serves; whoever asks at the same time is told the same."""
+        return await self._serving.get(None)
+
+    async def _ask_all(self, askers: Sequence[None]) -> list[dict[str, bool]]:
         answers = await asyncio.gather(*(self._is_serving(self._health[service]) for service in SERVICES))
-        return dict(zip(SERVICES, answers, strict=True))
+        return [dict(zip(SERVICES, answers, strict=True)) for _ in askers]
 
     async def _is_serving(self, channel: grpc.aio.Channel) -> bool:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its RPCs are not in its types

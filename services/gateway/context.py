@@ -14,6 +14,7 @@ from services.gateway.hydration import Hydration
 from services.gateway.limiting import Limiter
 from services.gateway.parameters import Params, parse_handle, parse_id
 from services.gateway.rendering import Renderer
+from services.gateway.shedding import Shedder
 from services.gateway.size import NetworkSize
 from services.gateway.streaming.hub import Hub
 
@@ -29,6 +30,7 @@ class Gateway:
     hydration: Hydration
     size: NetworkSize
     limiter: Limiter
+    shedder: Shedder
     hub: Hub
 
     @property
@@ -40,7 +42,7 @@ class Gateway:
 def make_gateway(settings: Settings, clients: Clients) -> Gateway:
     """Wire the parts together."""
     renderer = Renderer(settings.base_url())
-    hydration = Hydration(clients, renderer)
+    hydration, shedder = Hydration(clients, renderer), Shedder(is_on=settings.shed_load)
     return Gateway(
         settings,
         clients,
@@ -49,7 +51,8 @@ def make_gateway(settings: Settings, clients: Clients) -> Gateway:
         hydration,
         NetworkSize(clients),
         Limiter(settings),
-        Hub(clients, hydration, settings.broker_url),
+        shedder,
+        Hub(clients, hydration, shedder, settings.broker_url),
     )
 
 

@@ -3,6 +3,7 @@
 Expected failures arrive as chassis.errors; the four below can only happen on this edge.
 """
 
+import random
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -27,7 +28,8 @@ from chassis.errors import (
 
 log = structlog.get_logger(__name__)
 
-RETRY_AFTER_SECONDS = 2
+RETRY_AFTER_SECONDS = (1, 4)
+"""From, to: drawn anew each time, so that who was refused together does not come back together."""
 
 FIELD_NAMES: Mapping[str, str] = {
     "account_id": "id",
@@ -111,13 +113,18 @@ def error_headers(error: KodamaError) -> dict[str, str]:
         case TooManyAttempts():
             return {"retry-after": error.metadata["retryAfterSeconds"]}
         case Unavailable():
-            return {"retry-after": str(RETRY_AFTER_SECONDS)}
+            return {"retry-after": retry_after()}
         case TooManyRequests():
             return {"retry-after": error.metadata["seconds"]}
         case TooLarge():
             return {"connection": "close"}  # what the client still sends is not worth reading
         case _:
             return {}
+
+
+def retry_after() -> str:
+    """Return in how many seconds somebody who was refused shall try again."""
+    return str(random.randint(*RETRY_AFTER_SECONDS))  # noqa: S311 - not a secret
 
 
 def api_error(error: KodamaError, names: Mapping[str, str]) -> Response:

@@ -7,7 +7,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.logs import logger_for_lines
-from services.gateway.errors import log_failure, plain_error
+from services.gateway.errors import RETRY_AFTER_SECONDS, log_failure, plain_error, retry_after
+from services.gateway.shedding import BUSY
 
 MAX_HEADER_BYTES = 16 * 1024
 
@@ -19,7 +20,7 @@ SAFE_HEADERS: Mapping[str, str] = {
     "x-frame-options": "DENY",
 }
 API_PREFIXES = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/")
-EXPOSED = ("Link", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+EXPOSED = ("Link", "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
 class Edge:
@@ -28,9 +29,7 @@ class Edge:
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
         self._log = logger_for_lines("services.gateway.access")
-        self._headers = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
-        if is_https:
-            self._headers.append((b"strict-transport-security", b"max-age=31536000"))
+        self._headers = _safe_headers(is_https=is_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,6 +71,41 @@ class Edge:
         headers += [header for header in self._headers if header[0] not in given]
         if path.startswith(API_PREFIXES) and b"cache-control" not in given:
             headers.append((b"cache-control", b"private, no-store"))
+
+
+def _safe_headers(*, is_https: bool) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode(), value.encode()) for name, value in SAFE_HEADERS.items()]
+    return [*headers, (b"strict-transport-security", b"max-age=31536000")] if is_https else headers
+
+
+class Refusal:
+    """Refuses a request of the API because of too much load: what a route would answer, made beforehand, and without a line in the log."""
+
+    def __init__(self, *, is_https: bool) -> None:
+        self._answers = {
+            str(seconds): self._answer(str(seconds), is_https=is_https)
+            for seconds in range(RETRY_AFTER_SECONDS[0], RETRY_AFTER_SECONDS[1] + 1)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        for message in self._answers[retry_after()]:
+            await send(message)
+
+    async def and_close(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and end the connection."""
+        start, body = self._answers[retry_after()]
+        await send({**start, "headers": [*start["headers"], (b"connection", b"close")]})
+        await send(body)
+
+    @staticmethod
+    def _answer(seconds: str, *, is_https: bool) -> tuple[Message, Message]:
+        answer = plain_error(503, BUSY, {"retry-after": seconds, "cache-control": "private, no-store"})
+        # For scripts of any origin, whether this is one or not.
+        cors = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", ", ".join(EXPOSED).encode())]
+        headers = [*answer.raw_headers, *_safe_headers(is_https=is_https), *cors]
+        start = {"type": "http.response.start", "status": 503, "headers": headers}
+        return start, {"type": "http.response.body", "body": bytes(answer.body)}
 
 
 class ApiCors:

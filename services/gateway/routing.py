@@ -3,7 +3,6 @@
 A route without a policy cannot be made, and one with an unknown scope neither: what is not allowed is denied.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,9 @@ from services.gateway.context import Call, Gateway
 from services.gateway.errors import ErrorBody, ErrorStyle, api_error, log_failure
 from services.gateway.limiting import DELETES, GENERAL, PAGING, WRITES, RateLimit, Standing
 from services.gateway.parameters import NoParameters, Reader
+from services.gateway.presence import Presence
 from services.gateway.scopes import SCOPES
+from services.gateway.shedding import Urgency
 
 DEADLINE_SECONDS = 10
 MAX_IDEMPOTENCY_KEY = 255
@@ -57,6 +58,10 @@ class Route:
     """What holds beside what every route of its kind is limited to."""
     is_limited: bool = True
     """Whether anything is counted: pictures and probes are not."""
+    urgency: Urgency | None = Urgency.FOREGROUND
+    """Who comes first where there is too much to do; None for probes, which are answered at once and always."""
+    holds_no_place: bool = False
+    """It is let in as any other, and then mostly waits: for its client, or for the broker."""
     errors: ErrorStyle = api_error
     refusal: type[msgspec.Struct] = ErrorBody
     """What a 422 holds, for the documentation."""
@@ -169,12 +174,15 @@ class Endpoint:
         return response
 
     async def _respond(self, request: Request, standing: Standing) -> Response:
+        presence = Presence(request)
         try:
-            async with asyncio.timeout(UPLOAD_SECONDS if self._route.takes_files else DEADLINE_SECONDS):
-                return await self._answer(request, standing)
+            async with presence.deadline(UPLOAD_SECONDS if self._route.takes_files else DEADLINE_SECONDS):
+                return await self._answer(request, standing, presence)
         except KodamaError as error:
             return self._fail(error, request)
         except TimeoutError:
+            if presence.is_gone:
+                return Response(status_code=400)  # nobody reads it
             return self._fail(Unavailable("The request took too long; please try again in a moment."), request)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
@@ -201,31 +209,48 @@ class Endpoint:
             limiter.count(request, caller, (PAGING,), standing)
         return caller
 
-    async def _answer(self, request: Request, standing: Standing) -> Response:
+    async def _answer(self, request: Request, standing: Standing, presence: Presence) -> Response:
         caller = await self._admit(request, standing)
         if self._route.method == "GET":
-            return await self._handle(caller, request)
+            return await self._handle(caller, request, presence)
         try:
-            return await self._write(caller, request)
+            return await self._write(caller, request, presence)
         finally:
             self._gateway.hydration.forget(caller.account_id)  # whatever it was, what they read next shows it
 
-    async def _write(self, caller: Caller, request: Request) -> Response:
+    async def _write(self, caller: Caller, request: Request, presence: Presence) -> Response:
         key = request.headers.get("idempotency-key", "")
         if len(key) > MAX_IDEMPOTENCY_KEY:
             raise InvalidField("request_id", f"Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY} characters.")
         idempotency_key.set(key)  # a request is answered in a task of its own
         if self._route.takes_files:
             return await self._take_files(caller, request)
-        return await self._handle(caller, request)
+        return await self._handle(caller, request, presence)
 
-    async def _handle(self, caller: Caller, request: Request) -> Response:
+    async def _handle(self, caller: Caller, request: Request, presence: Presence) -> Response:
         params = self._reader.read(await bodies.read_values(request))
-        return await self._route.handler(Call(self._gateway, caller, params, request))
+        call = Call(self._gateway, caller, params, request)
+        if self._route.urgency is None:
+            return await self._route.handler(call)
+        if self._route.holds_no_place:
+            await self._gateway.shedder.pass_by(self._urgency(request))
+            return await self._route.handler(call)
+        ticket = await self._gateway.shedder.enter(self._urgency(request))
+        try:
+            if self._route.method != "GET":
+                presence.stay()  # what was begun is finished
+            return await self._route.handler(call)
+        finally:
+            self._gateway.shedder.leave(ticket)
+
+    def _urgency(self, request: Request) -> Urgency:
+        is_further = self._is_paged and _is_further_page(request)
+        return Urgency.BACKGROUND if is_further or self._route.urgency is Urgency.BACKGROUND else Urgency.FOREGROUND
 
     async def _take_files(self, caller: Caller, request: Request) -> Response:
         if self._uploads >= MAX_UPLOADS:
             raise Unavailable("Too many files are uploaded at the moment; please try again soon.")
+        await self._gateway.shedder.pass_by(self._urgency(request))  # that they arrive slowly is nobody's load
         self._uploads += 1
         try:
             async with bodies.read_upload(request) as (values, files):

@@ -226,7 +226,7 @@ async def test_limits_and_services_that_are_away(site: Site) -> None:
         page = await client.get("/home", accept_language="ja")
         assert page.status_code == 503
         assert "一部のサービスが応答していません" in page.text
-        assert page.headers["retry-after"] == "2"
+        assert 1 <= int(page.headers["retry-after"]) <= 4
 
 
 @pytest.mark.parametrize("seed", [1])

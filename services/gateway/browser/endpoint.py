@@ -4,7 +4,6 @@ A page without a policy cannot be made. A session is a cookie and opens pages on
 against its session and its site before anything of it is done, so that no page can forget to.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from services.gateway.context import Gateway
 from services.gateway.errors import log_failure
 from services.gateway.limiting import DELETES, GENERAL, MEDIA, PAGING, WRITES, RateLimit, Standing
 from services.gateway.parameters import NoParameters, Reader
+from services.gateway.presence import Presence
 from services.gateway.routing import (
     DEADLINE_SECONDS,
     MAX_IDEMPOTENCY_KEY,
@@ -39,6 +39,7 @@ from services.gateway.routing import (
     by_method,
     specific_first,
 )
+from services.gateway.shedding import Urgency
 
 KEY_FIELD = "idempotency_key"
 """A page gives each of its forms a key of its own, so that a form that is sent twice does what it does once."""
@@ -71,6 +72,8 @@ class Page:
     params: type[msgspec.Struct] = NoParameters
     limits: tuple[RateLimit, ...] = ()
     """What holds beside what every page of its kind is limited to."""
+    holds_no_place: bool = False
+    """It is let in as any other, and then mostly waits."""
     takes_files: tuple[str, ...] = ()
     """Names of pictures that can come with the form, which then takes longer and may be larger."""
 
@@ -113,20 +116,26 @@ class PageEndpoint:
         return response
 
     async def _respond(self, request: Request, taste: Taste, standing: Standing) -> Response:
-        caller = ANYBODY
+        caller, presence = ANYBODY, Presence(request)
         try:
-            async with asyncio.timeout(UPLOAD_SECONDS if self._page.takes_files else DEADLINE_SECONDS):
+            async with presence.deadline(UPLOAD_SECONDS if self._page.takes_files else DEADLINE_SECONDS):
                 caller = await self._admit(request, standing)
-                return await self._answer(request, taste, caller)
+                return await self._answer(request, taste, caller, presence)
         except KodamaError as error:
             return self._fail(error, request, taste, caller)
         except TimeoutError:
+            if presence.is_gone:
+                return Response(status_code=400)  # nobody reads it
             return self._fail(Unavailable("The request took too long."), request, taste, caller)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except Exception as error:  # the last line: no defect may reach a browser as a traceback
             log_failure(error, request.url.path)
             return self._fail(KodamaError("Something went wrong here."), request, taste, caller)
+
+    def _urgency(self, request: Request) -> Urgency:
+        is_further = self._is_paged and b"max_id" in request.scope["query_string"]
+        return Urgency.BACKGROUND if is_further else Urgency.FOREGROUND
 
     async def _admit(self, request: Request, standing: Standing) -> Caller:
         """Return who looks, having counted it; nobody whose session is unknown or over."""
@@ -143,7 +152,7 @@ class PageEndpoint:
             self._gateway.limiter.count(request, caller, (PAGING,), standing)
         return caller
 
-    async def _answer(self, request: Request, taste: Taste, caller: Caller) -> Response:
+    async def _answer(self, request: Request, taste: Taste, caller: Caller, presence: Presence) -> Response:
         if self._page.audience in (Audience.MEMBER, Audience.UNCONFIRMED) and not caller.account_id:
             raise Unauthenticated("This needs a session.")
         if self._page.audience is Audience.MEMBER:
@@ -151,9 +160,21 @@ class PageEndpoint:
         elif caller.awaits_confirmation and self._page.audience is Audience.ANYBODY and self._page.method == "GET":
             caller = ANYBODY  # sees what anybody sees
         if not self._page.takes_files:
-            return await self._hand_on(request, taste, caller, await bodies.read_values(request), {})
+            values = await bodies.read_values(request)
+            if self._page.holds_no_place:
+                await self._gateway.shedder.pass_by(Urgency.BACKGROUND)
+            if self._page.holds_no_place or self._page.audience is Audience.FILE:
+                return await self._hand_on(request, taste, caller, values, {})
+            ticket = await self._gateway.shedder.enter(self._urgency(request))
+            try:
+                if self._page.method != "GET":
+                    presence.stay()  # what was begun is finished
+                return await self._hand_on(request, taste, caller, values, {})
+            finally:
+                self._gateway.shedder.leave(ticket)
         if self._uploads >= MAX_UPLOADS:
             raise Unavailable("Too many files are uploaded at the moment; please try again soon.")
+        await self._gateway.shedder.pass_by(Urgency.FOREGROUND)  # that they arrive slowly is nobody's load
         self._uploads += 1
         try:
             async with bodies.read_upload(request) as (values, files):

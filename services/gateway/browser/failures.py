@@ -37,6 +37,7 @@ OWN = frozenset(
         mark("There is no such status."),
         mark("There is no such blog entry."),
         mark("This network does not take new members at the moment."),
+        mark("There is a lot going on at the moment; please try again in a moment."),
         mark("Too many requests; please slow down."),
         mark("Too many pages; please scroll more slowly."),
         mark("Too many changes; please wait a little."),

@@ -30,4 +30,13 @@ def id_only(event: Event, _stream: StreamName) -> bytes:
     return f"event: {event.name}\ndata: {event.id}\n\n".encode()
 
 
-PAGES = (Page(method="GET", path="/live", handler=get_live, audience=Audience.MEMBER, params=LiveParameters),)
+PAGES = (
+    Page(
+        method="GET",
+        path="/live",
+        handler=get_live,
+        audience=Audience.MEMBER,
+        params=LiveParameters,
+        holds_no_place=True,
+    ),
+)

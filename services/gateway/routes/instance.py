@@ -253,6 +253,7 @@ ROUTES = (
         response=Health,
         answers={503: Health},
         is_limited=False,
+        urgency=None,
         summary="Whether the network is well",
         tag="instance",
     ),

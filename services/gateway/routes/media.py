@@ -16,6 +16,7 @@ from services.gateway.context import Call
 from services.gateway.limiting import MEDIA
 from services.gateway.parameters import NoParameters
 from services.gateway.routing import Route, json_response
+from services.gateway.shedding import Urgency
 
 FILE = "file"
 PIECE_BYTES = 256 * 1024
@@ -163,6 +164,7 @@ ROUTES = (
         path="/media/{id}/{name}",
         handler=get_picture,
         policy=Open.PUBLIC,
+        urgency=Urgency.BACKGROUND,
         is_limited=False,
         media_type="image/*",
         summary="A picture's bytes",

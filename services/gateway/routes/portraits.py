@@ -7,6 +7,7 @@ from services.gateway.auth import Open
 from services.gateway.context import Call
 from services.gateway.parameters import NoParameters
 from services.gateway.routing import Handler, Route
+from services.gateway.shedding import Urgency
 
 FOREVER = {"cache-control": "public, max-age=86400, immutable"}
 
@@ -28,6 +29,7 @@ def _picture(path: str, handler: Handler, summary: str) -> Route:
         handler=handler,
         policy=Open.PUBLIC,
         media_type="image/svg+xml",
+        urgency=Urgency.BACKGROUND,
         is_limited=False,  # a page shows dozens of them
         summary=summary,
         tag="pages",

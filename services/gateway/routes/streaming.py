@@ -15,6 +15,7 @@ from services.gateway.errors import api_error
 from services.gateway.limiting import GENERAL, Standing
 from services.gateway.parameters import NoParameters
 from services.gateway.routing import Handler, Route
+from services.gateway.shedding import Urgency
 from services.gateway.streaming.events import StreamName
 from services.gateway.streaming.hub import NEEDED_SCOPE
 from services.gateway.streaming.server_sent import MEDIA_TYPE, EventStream
@@ -62,6 +63,7 @@ def _web_socket_endpoint(gateway: Gateway) -> Callable[[WebSocket], Awaitable[No
         protocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip()
         try:
             caller = await _admit(gateway, socket, protocol)
+            await gateway.shedder.pass_by(Urgency.BACKGROUND)
         except KodamaError as error:
             await socket.send_denial_response(api_error(error, {}))
             return
@@ -104,6 +106,7 @@ ROUTES = (
         handler=get_health,
         policy=Open.PUBLIC,
         is_limited=False,
+        urgency=None,
         media_type="text/plain",
         summary="Whether streams can be opened",
         tag="streaming",
@@ -113,6 +116,8 @@ ROUTES = (
         path="/api/v1/streaming/user",
         handler=streaming("user"),
         policy=NEEDED_SCOPE["user"],
+        urgency=Urgency.BACKGROUND,
+        holds_no_place=True,
         takes_query_token=True,
         media_type=MEDIA_TYPE,
         summary="The caller's home timeline and, where the token covers them, notifications, as they happen",
@@ -123,6 +128,8 @@ ROUTES = (
         path="/api/v1/streaming/user/notification",
         handler=streaming("user:notification"),
         policy=NEEDED_SCOPE["user:notification"],
+        urgency=Urgency.BACKGROUND,
+        holds_no_place=True,
         takes_query_token=True,
         media_type=MEDIA_TYPE,
         summary="The caller's notifications, as they happen",

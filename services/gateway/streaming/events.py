@@ -1,5 +1,6 @@
 """Events of a stream and how they are written: server-sent events, and messages of a WebSocket."""
 
+import random
 import time
 from dataclasses import dataclass, field
 from typing import Literal
@@ -33,6 +34,18 @@ class Gap(msgspec.Struct):
 
 THUMP = b":thump\n"
 """The heartbeat. No blank line after it: it is a comment, and no event ends here."""
+
+
+RECONNECT_MS = (1_000, 5_000)
+"""From, to: when a client whose connection has ended comes back. Each is told another time, so that thousands do not come in one moment."""
+
+
+def reconnect_time() -> bytes:
+    """Return what tells a client when to come back.
+
+    No blank line after it: clients that know nothing of it would take an event without a name for an error.
+    """
+    return f"retry: {random.randint(*RECONNECT_MS)}\n".encode()  # noqa: S311 - not a secret
 
 
 def server_sent(event: Event, stream: StreamName) -> bytes:

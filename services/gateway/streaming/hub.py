@@ -17,16 +17,17 @@ from services.gateway.clients import Clients
 from services.gateway.errors import TooManyRequests
 from services.gateway.hydration import Hydration
 from services.gateway.scopes import covers
+from services.gateway.shedding import Shedder
 from services.gateway.streaming.events import Event, StreamName
 from services.gateway.streaming.hints import Hints
 from services.gateway.streaming.source import Source
 from services.gateway.streaming.stream import Stream
+from services.gateway.streaming.turns import Turns
 from services.gateway.streaming.watch import Watch
 
 log = structlog.get_logger(__name__)
 
 MAX_STREAMS_PER_MEMBER = 5
-MAX_CONCURRENT_WATCHES = 16
 VERIFY_SECONDS = 2.0
 VERIFY_BATCH = 1000
 FRESH_SECONDS = 3.0
@@ -34,6 +35,8 @@ FRESH_SECONDS = 3.0
 LISTEN_SECONDS = 1.0
 LOOK_SECONDS_WITH_HINTS = 20.0
 LOOK_SECONDS_WITHOUT_HINTS = 1.0
+LOOKS_PER_SECOND = 40
+"""Without hints, so many a second at most: with thousands of members looking on, each is looked for less often."""
 
 FAN_OUT_QUEUE = TASKS["timeline.fan_out"].queue
 
@@ -43,12 +46,12 @@ NEEDED_SCOPE: dict[StreamName, str] = {"user": "read:statuses", "user:notificati
 class Hub:
     """The streams. Use as a context, inside of that of the clients."""
 
-    def __init__(self, clients: Clients, hydration: Hydration, broker_url: str) -> None:
+    def __init__(self, clients: Clients, hydration: Hydration, shedder: Shedder, broker_url: str) -> None:
         self._clients = clients
         self._source = Source(clients, hydration)
         self._hints = Hints(broker_url, on_message=self._hear, on_lost=self._look_everywhere)
         self._watches: dict[int, Watch] = {}
-        self._turns = asyncio.Semaphore(MAX_CONCURRENT_WATCHES)
+        self._turns = Turns(shedder)
         self._verifying: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Hub":
@@ -86,9 +89,10 @@ class Hub:
         try:
             # In this order: what happens from here on is heard, and what has happened until here is read.
             await self._hints.listen(self._shards(), timeout_seconds=LISTEN_SECONDS)
-            await watch.start()
-            if last_event_id:
-                await self._replay(stream, last_event_id)
+            async with self._turns.take():  # thousands can come back at once
+                await watch.start()
+                if last_event_id:
+                    await self._replay(stream, last_event_id)
             stream.begin()
         except BaseException:
             self.close(stream, "It could not be opened.")
@@ -144,7 +148,9 @@ class Hub:
             stream.offer(event)
 
     def _look_seconds(self) -> float:
-        return LOOK_SECONDS_WITH_HINTS if self._hints.are_heard else LOOK_SECONDS_WITHOUT_HINTS
+        if self._hints.are_heard:
+            return LOOK_SECONDS_WITH_HINTS
+        return max(LOOK_SECONDS_WITHOUT_HINTS, len(self._watches) / LOOKS_PER_SECOND)
 
     def _shards(self) -> frozenset[int]:
         return frozenset(live.shard_of(account_id) for account_id in self._watches)

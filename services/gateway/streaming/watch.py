@@ -11,6 +11,7 @@ from chassis.ids import first_id_at
 from services.gateway.streaming.events import Event
 from services.gateway.streaming.source import Source
 from services.gateway.streaming.stream import Stream
+from services.gateway.streaming.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -24,9 +25,7 @@ OVERLAP_MS = 10_000
 class Watch:
     """Looks for what concerns one member, at hints and every so often without one, and tells all streams of the member."""
 
-    def __init__(
-        self, account_id: int, source: Source, turns: asyncio.Semaphore, look_seconds: Callable[[], float]
-    ) -> None:
+    def __init__(self, account_id: int, source: Source, turns: Turns, look_seconds: Callable[[], float]) -> None:
         self.account_id = account_id
         self.streams: set[Stream] = set()
         self._source = source
@@ -100,7 +99,7 @@ class Watch:
                 self.look()
             self._woken.clear()
             try:
-                async with self._turns:
+                async with self._turns.take():
                     await self._work()
             except KodamaError as error:
                 log.info("a stream waits", account_id=self.account_id, error=error.message)

@@ -20,6 +20,7 @@ class Listener:
     events: list[tuple[str, Any, str]] = field(default_factory=list)
     """Name, payload and id each."""
     thumps: int = 0
+    comes_back_after_ms: int = 0
     has_ended: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -45,6 +46,9 @@ class Listener:
             self.thumps += 1
         elif line:
             key, value = line.split(": ", 1)
+            if key == "retry":
+                self.comes_back_after_ms = int(value)
+                return block
             assert key not in block
             return {**block, key: value}
         elif block:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from deploy.local.rabbitmq import RabbitMQ
 from services.gateway.streaming import hub as hub_module
 from services.gateway.streaming import server_sent, source, stream
 from services.gateway.streaming.events import Event
+from services.gateway.streaming.turns import MAX_AT_ONCE
 from tests.integration.chassis.conftest import rabbitmqctl
 from tests.integration.streaming.conftest import Stage, token_of
 from tests.integration.streaming.listener import listening
@@ -25,6 +27,29 @@ async def test_a_friends_post_and_ones_own_arrive_once_and_in_order(stage: Stage
         [name, payload, identity] = heard.events[0]
         assert (name, identity, payload["account"]["id"]) == ("update", first, bob.id)
         assert payload == (await ann.http.get(f"/api/v1/statuses/{first}")).json()
+
+
+async def test_each_client_is_told_another_time_to_come_back(stage: Stage) -> None:
+    ann = await stage.network.newcomer()
+    told = set()
+    for _ in range(5):
+        async with listening(ann.http) as heard:
+            told.add(heard.comes_back_after_ms)
+    assert len(told) > 1
+    assert all(1000 <= milliseconds <= 5000 for milliseconds in told)
+
+
+async def test_a_stream_that_opens_has_to_wait_for_its_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = await stage.network.newcomer()
+    turns = stage.hub._turns
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(MAX_AT_ONCE):
+            await stack.enter_async_context(turns.take())
+        token_hash = hashlib.sha256(token_of(ann).encode()).digest()
+        opening = asyncio.create_task(stage.hub.open(int(ann.id), token_hash, ["read"], "user"))
+        done, _ = await asyncio.wait({opening}, timeout=hub_module.LISTEN_SECONDS + 0.5)
+        assert not done
+    stage.hub.close(await opening, "It was only to be opened.")
 
 
 async def test_a_strangers_post_does_not_arrive(stage: Stage) -> None:
