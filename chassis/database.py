@@ -9,6 +9,7 @@ from psycopg import errors as pg_errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from chassis.errors import Conflict, Unavailable
+from chassis.ids import CLOCK_IS_WRONG
 from chassis.pool import Connection, Pool
 from chassis.watched_connections import connection_class
 
@@ -30,6 +31,10 @@ ENDED_BY_SERVER = (pg_errors.IdleInTransactionSessionTimeout, pg_errors.Transact
 PostgreSQL's: a statement in a transaction that has failed, corrupted data; to try again would hide them."""
 OUTLIVED = (pg_errors.InvalidSqlStatementName, pg_errors.DuplicatePreparedStatement)
 """Somebody between us and the server has taken its prepared statements from a session."""
+
+
+class ClockIsWrong(Exception):
+    """The database's clock is too far behind the last id for another one to be made."""
 
 
 class Outlived(Exception):
@@ -75,6 +80,8 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
         raise Unavailable("The database is busy; please try again in a moment.") from error
     except (pg_errors.SerializationFailure, pg_errors.DeadlockDetected) as error:
         raise Conflict("A concurrent change got in the way; please try again.") from error
+    except ClockIsWrong as error:
+        raise Unavailable("The clock of the database has gone back; until it is right nothing new is taken.") from error
     except pg_errors.ReadOnlySqlTransaction as error:
         raise Unavailable("The database takes no changes at the moment; please try again soon.") from error
     except (pg_errors.OperationalError, psycopg.InterfaceError, Outlived, *ENDED_BY_SERVER) as error:
@@ -83,7 +90,10 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def _without_outlived(conn: Connection) -> AsyncIterator[None]:
-    """Close a connection that would fail whoever borrows it next in the same way. Raises Outlived for what only such a one does."""
+    """Close a connection that would fail whoever borrows it next in the same way. Raises Outlived for what only such a one does.
+
+    Raises ClockIsWrong where no id could be made.
+    """
     try:
         yield
     except pg_errors.ReadOnlySqlTransaction:
@@ -97,6 +107,10 @@ async def _without_outlived(conn: Connection) -> AsyncIterator[None]:
             raise
         await conn.close()
         raise Outlived from error
+    except psycopg.DatabaseError as error:
+        if error.sqlstate == CLOCK_IS_WRONG:
+            raise ClockIsWrong from error
+        raise
 
 
 @asynccontextmanager

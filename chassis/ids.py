@@ -4,7 +4,9 @@
     14 bits  a sequence of the schema
      2 bits  the kind of thing, so that statuses and blog entries can share a timeline
 
-The SQL function `next_id(kind)` in chassis/migrations makes them; here they are only read.
+The SQL function `next_id(kind)` in chassis/migrations makes them; here they are only read. Within a schema they never go back: while the
+clock is behind the last one, they stay about there, and no farther ahead of it than MAX_AHEAD_MS. So an id's time can be later than the
+clock's, and is earlier than that of its making by a millisecond at most.
 """
 
 from enum import IntEnum
@@ -12,6 +14,10 @@ from enum import IntEnum
 KIND_BITS = 2
 TIME_SHIFT = 16
 MAX_ID = 2**63 - 1
+MAX_AHEAD_MS = 30 * 60 * 1000
+"""How far behind the last id a clock may be; with one that is farther behind `next_id` refuses."""
+CLOCK_IS_WRONG = "KD001"
+"""The SQLSTATE of that."""
 
 
 class Kind(IntEnum):

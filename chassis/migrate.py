@@ -47,6 +47,8 @@ def list_migrations(service: str) -> list[Migration]:
     ground.append(ROOT / "chassis/migrations/0004_chores.sql")
     if service in PRODUCERS:
         ground.append(ROOT / "chassis/migrations/0005_group_ledger_rows.sql")
+    ground.append(ROOT / "chassis/migrations/0006_ids_never_go_back.sql")
+    if service in PRODUCERS:
         ground.append(ROOT / "chassis/migrations/0007_publications_and_failures.sql")
     own = sorted((ROOT / "services" / service / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return [Migration(f"{path.parent.parent.name}/{path.name}", path.read_text("utf-8")) for path in (*ground, *own)]
@@ -160,7 +162,7 @@ def _apply_one(conn: psycopg.Connection, service: str, migration: Migration) -> 
 def _grant(conn: psycopg.Connection, schema: sql.Identifier, role: sql.Identifier) -> None:
     for statement in (
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {}",
-        "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {} TO {}",
+        "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {} TO {}",
         "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {} TO {}",
     ):
         conn.execute(sql.SQL(statement).format(schema, role))

@@ -28,11 +28,20 @@ from kodama.timeline.v1 import timeline_service_pb2_grpc as timeline_grpc
 from chassis.caller import GATEWAY, OPERATOR, Signer
 from chassis.ledger import payloads_of
 from chassis.rpc import call, open_channel
-from chassis.settings import Settings
+from chassis.settings import SERVICES, Settings
 from services.timeline.tasks import HANDLERS, UseCases
 from services.timeline.worker import open_use_cases
 
 SECONDS = 20
+
+
+def set_clock(truth: psycopg.Connection, *schemas: str, seconds: float) -> None:
+    """Have the ids of these schemas be made by a clock that is so far ahead of the real one, or behind it."""
+    for schema in schemas:
+        truth.execute(
+            f"CREATE OR REPLACE FUNCTION {schema}.id_clock() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE"
+            f" AS $$ SELECT clock_timestamp() + interval '{seconds:.3f} seconds' $$".encode()
+        )
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,18 @@ class World:
         request = timeline_pb.ListHomeEntriesRequest(account_id=account_id, window=window)
         answer = await call(self.timelines.ListHomeEntries, request, self._gateway, timeout_seconds=SECONDS)
         return [entry.entry_id for entry in answer.entries]
+
+    def set_clock(self, seconds: float) -> None:
+        """Have all ids be made by a clock that is so far ahead of the real one, or behind it."""
+        set_clock(self._truth, *SERVICES, seconds=seconds)
+
+    async def latest(self, account_id: int, limit: int) -> list[int]:
+        """Return the ids of a member's latest statuses."""
+        request = status_pb.ListAccountStatusesRequest(
+            viewer_id=account_id, account_id=account_id, window=Window(limit=limit)
+        )
+        answer = await call(self.statuses.ListAccountStatuses, request, self._gateway, timeout_seconds=SECONDS)
+        return [status.id for status in answer.statuses]
 
     def query(self, text: str, *parameters: object) -> list[tuple[object, ...]]:
         """Ask the database itself, as its administrator: the truth that services are held against."""

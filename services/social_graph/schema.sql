@@ -2,6 +2,32 @@
 
 CREATE SCHEMA social_graph;
 
+CREATE FUNCTION advance_ids() RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    present CONSTANT bigint := present_id();
+    made bigint;
+BEGIN
+    IF pg_sequence_last_value('id_sequence') - present > 29491200000 THEN -- its units in 30 minutes
+        RAISE EXCEPTION 'the clock is more than 30 minutes behind the last id' USING ERRCODE = 'KD001';
+    END IF;
+    LOOP
+        -- One expression, evaluated from left to right: no cancel comes between lock and unlock. Nobody waits for the end of a transaction.
+        made := CASE WHEN pg_try_advisory_lock(7040868, 'id_sequence'::regclass::oid::integer) THEN
+            CASE
+                WHEN nextval('id_sequence') < present - 16384 THEN setval('id_sequence', present)
+                ELSE nextval('id_sequence')
+            END
+            + CASE WHEN pg_advisory_unlock(7040868, 'id_sequence'::regclass::oid::integer) THEN 0 ELSE 0 END
+        END;
+        EXIT WHEN made IS NOT NULL;
+        PERFORM pg_sleep(0.0001); -- somebody is just doing it
+    END LOOP;
+    RETURN made;
+END
+$$;
+
 CREATE FUNCTION attach_generation_table(generation bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'social_graph'
@@ -33,6 +59,10 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION id_clock() RETURNS timestamp with time zone
+    LANGUAGE sql PARALLEL SAFE
+    AS $$ SELECT clock_timestamp() $$;
+
 CREATE FUNCTION make_generation_table(generation bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'social_graph'
@@ -53,10 +83,16 @@ $$;
 CREATE FUNCTION next_id(kind integer) RETURNS bigint
     LANGUAGE sql
     AS $$
-    SELECT ((extract(epoch FROM clock_timestamp()) * 1000)::bigint << 16)
-         | ((nextval('id_sequence') & 16383) << 2)
-         | kind
+    SELECT CASE
+        WHEN abs(pg_sequence_last_value('id_sequence') - present_id() - 14745591808) <= 14745608192
+        THEN nextval('id_sequence')
+        ELSE advance_ids()
+    END << 2 | kind
 $$;
+
+CREATE FUNCTION present_id() RETURNS bigint
+    LANGUAGE sql PARALLEL SAFE
+    AS $$ SELECT (date_part('epoch', id_clock()) * 1000)::bigint << 14 $$;
 
 CREATE FUNCTION try_claim(account_id bigint, request_id text) RETURNS boolean
     LANGUAGE sql

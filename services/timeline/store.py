@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from chassis.database import Connection, array_of
-from chassis.ids import TIME_SHIFT
+from chassis.ids import MAX_AHEAD_MS, TIME_SHIFT
 from chassis.paging import Page
 from services.timeline.domain import NEVER_PUSHED, Entry, Home
 from services.timeline.rows import Ids, IdsDumper, from_array_send, to_copy
@@ -17,7 +17,7 @@ from services.timeline.rows import Ids, IdsDumper, from_array_send, to_copy
 psycopg.adapters.register_dumper(np.ndarray, IdsDumper)
 
 PUSH_MARGIN_MS = 10_000
-"""How far ahead pushing begins after an activation: more than the clocks of two databases may differ."""
+"""How long ids may take to be seen, and by how much the clocks of two databases may differ."""
 DELIVERIES_STEP = 10_000
 
 
@@ -112,15 +112,16 @@ async def distrust_pushed(conn: Connection, account_ids: Sequence[int]) -> list[
 
 
 async def begin_pushing(conn: Connection, account_ids: Sequence[int]) -> None:
-    """Set the id from which on everything is pushed to members whom fan-outs see already: a margin ahead of the clock.
+    """Set the id from which on everything is pushed to members whom fan-outs see already: ahead of the clock, and of all ids.
 
     Call it after the transaction of `show_to_fan_outs` has been committed: then a fan-out that did not see a member was of a post that is
-    older than the commit, and so has a smaller id.
+    older than the commit, and so has a smaller id, even where ids are ahead of a clock that has gone back. Until the home timeline is
+    filled, what is below is pulled.
     """
     await conn.execute(
         "UPDATE homes SET pushed_from = ((extract(epoch FROM clock_timestamp()) * 1000)::bigint + %s) << %s"
         " WHERE account_id = ANY(%s) AND pushed_from = %s",
-        (PUSH_MARGIN_MS, TIME_SHIFT, list(account_ids), NEVER_PUSHED),
+        (MAX_AHEAD_MS + PUSH_MARGIN_MS, TIME_SHIFT, list(account_ids), NEVER_PUSHED),
     )
 
 
