@@ -9,7 +9,11 @@ from chassis import topology
 
 EXCHANGE = kombu.Exchange("kodama.tasks", type="direct", durable=True)
 _DEAD_LETTERS = kombu.Exchange(topology.DEAD_LETTER_EXCHANGE, type="fanout", durable=True)
+_RETURNS = kombu.Exchange(topology.RETURN_EXCHANGE, type="headers", durable=True)
 SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
+KEPT = {"x-queue-type": "quorum", "x-max-length": 100_000, "x-message-ttl": SEVEN_DAYS_MS}
+LEDGER_HEADER = "ledger"
+"""Says whose rows a message carries, so that it can come back to them."""
 
 
 def is_amqp(url: str) -> bool:
@@ -52,10 +56,31 @@ def task_queues(url: str) -> list[kombu.Queue]:
     ]
 
 
+def returned_queue(producer: str) -> str:
+    """Return the name of the queue of what comes back to a ledger."""
+    return f"{topology.RETURN_EXCHANGE}.{producer}"
+
+
+def _returned(producer: str) -> kombu.Queue:
+    return kombu.Queue(
+        returned_queue(producer),
+        exchange=_RETURNS,
+        durable=True,
+        queue_arguments=KEPT,
+        binding_arguments={"x-match": "all", LEDGER_HEADER: producer},
+    )
+
+
+def mark(name: str) -> kombu.Queue:
+    """Return a queue that stays empty and tells whether this is the broker that it was left on (chassis/marks.py)."""
+    return kombu.Queue(f"kodama.mark.{name}", durable=True, queue_arguments={"x-queue-type": "quorum"})
+
+
 def declare(connection: kombu.Connection) -> None:
     """Declare all queues, and on RabbitMQ the dead letters. Idempotent.
 
-    Dead letters are kept a week and at most 100,000, for people to look at: what they would have done is still in the ledger.
+    Dead letters are kept a week and at most 100,000, for people to look at: what they would have done is still in the ledger. A copy of
+    each goes back to the relay of the ledger that it is from, which notes the failure.
     """
     url = connection.as_uri(include_password=True)
     with connection.channel() as channel:
@@ -64,7 +89,11 @@ def declare(connection: kombu.Connection) -> None:
                 topology.DEAD_LETTER_QUEUE,
                 exchange=_DEAD_LETTERS,
                 durable=True,
-                queue_arguments={"x-queue-type": "quorum", "x-max-length": 100_000, "x-message-ttl": SEVEN_DAYS_MS},
+                queue_arguments=KEPT,
             ).bind(channel).declare()
+            _RETURNS.bind(channel).declare()
+            _RETURNS.bind(channel).bind_to(_DEAD_LETTERS)
+            for producer in topology.PRODUCERS:
+                _returned(producer).bind(channel).declare()
         for queue in task_queues(url):
             queue.bind(channel).declare()

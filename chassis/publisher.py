@@ -12,6 +12,7 @@ import msgspec
 from chassis import broker
 
 DEADLINE_SECONDS = 5.0
+NOT_FOUND = 404
 FULL = "the broker refused it: its queue is full"
 UNROUTABLE = "the broker refused it: its queue is missing"
 
@@ -56,6 +57,25 @@ class Publisher(Protocol):
         """Give the connection back."""
 
 
+class BrokerConnection(Publisher, Protocol):
+    """A publisher that can also tell whether the broker is still the same, and what it gives back."""
+
+    def has_mark(self, name: str) -> bool:
+        """Tell whether the broker has a mark that was left on it. Raises PublishError."""
+
+    def leave_mark(self, name: str) -> None:
+        """Leave a mark on the broker, for as long as it keeps its messages. Raises PublishError."""
+
+    def take_returned(self, producer: str, limit: int) -> list[tuple[dict[str, Any], str | bytes]]:
+        """Return (headers, body) of messages that have come back to a ledger; they come again until `forget_returned` is called.
+
+        Raises PublishError.
+        """
+
+    def forget_returned(self) -> None:
+        """Let go of what `take_returned` has returned last. Raises PublishError."""
+
+
 class AmqpPublisher:
     """Pipelines confirms on a channel of its own and matches them by delivery tag.
 
@@ -76,6 +96,7 @@ class AmqpPublisher:
         self._last_queues: set[str] = set()
         self._unconfirmed: set[int] = set()
         self._refused: dict[int, str] = {}
+        self._returned_tag = 0
         self._faults = (*self._connection.connection_errors, *self._connection.channel_errors, OSError)
         try:
             self._channel = self._open_channel()
@@ -149,16 +170,55 @@ class AmqpPublisher:
 
     def ready(self, queue: str) -> int:
         """Return how many messages of a queue no worker has. Raises PublishError."""
-        try:
+        with self._faults_told():
             return int(self._channel.queue_declare(queue, passive=True).message_count)
-        except TimeoutError as error:
-            raise PublishError("the broker does not say what waits in its queues") from error
-        except self._faults as error:
-            raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
 
     def is_congested(self) -> bool:
         """Tell whether messages wait for a worker in a queue that was last published to. Raises PublishError."""
         return any(self.ready(queue) for queue in self._last_queues)
+
+    def has_mark(self, name: str) -> bool:
+        """Tell whether the broker has a mark that was left on it. Raises PublishError."""
+        with self._faults_told(), self._connection.channel() as channel:
+            try:
+                broker.mark(name).bind(channel).queue_declare(passive=True)
+            except self._connection.channel_errors as error:
+                if error.reply_code != NOT_FOUND:
+                    raise
+                return False
+            return True
+
+    def leave_mark(self, name: str) -> None:
+        """Leave a mark on the broker, for as long as it keeps its messages. Raises PublishError."""
+        with self._faults_told(), self._connection.channel() as channel:
+            broker.mark(name).bind(channel).queue_declare()
+
+    def take_returned(self, producer: str, limit: int) -> list[tuple[dict[str, Any], str | bytes]]:
+        """Return (headers, body) of messages that have come back to a ledger; they come again until `forget_returned` is called.
+
+        Raises PublishError.
+        """
+        taken: list[tuple[dict[str, Any], str | bytes]] = []
+        with self._faults_told():
+            while (
+                len(taken) < limit and (letter := self._channel.basic_get(broker.returned_queue(producer))) is not None
+            ):
+                self._returned_tag = letter.delivery_tag
+                taken.append((letter.headers or {}, letter.body))
+        return taken
+
+    def forget_returned(self) -> None:
+        """Let go of what `take_returned` has returned last. Raises PublishError."""
+        with self._faults_told():
+            self._channel.basic_ack(self._returned_tag, multiple=True)
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
+        """Turn what the driver raises into PublishErrors."""
+        try:
+            yield
+        except self._faults as error:
+            raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Give the connection back, whatever state it is in."""
@@ -220,6 +280,20 @@ class TransportPublisher:
         except Exception as error:  # the transport passes on whatever its driver raises
             raise PublishError(f"the broker went away: {type(error).__name__}: {error}") from error
 
+    def has_mark(self, name: str) -> bool:
+        """It is always the same broker: its queues are in PostgreSQL, where they are lost with everything or not at all."""
+        return True
+
+    def leave_mark(self, name: str) -> None:
+        """Nothing to do."""
+
+    def take_returned(self, producer: str, limit: int) -> list[tuple[dict[str, Any], str | bytes]]:
+        """Nothing comes back: there are no dead letters. What a worker drops is published again after its lease."""
+        return []
+
+    def forget_returned(self) -> None:
+        """Nothing to do."""
+
     def is_congested(self) -> bool:
         """It is not known: this transport does not tell apart what waits and what is being worked on."""
         return False
@@ -233,10 +307,10 @@ class TransportPublisher:
 
 
 @contextmanager
-def open_publisher(url: str) -> Iterator[Publisher]:
+def open_publisher(url: str) -> Iterator[BrokerConnection]:
     """Connect to the broker and lend its publisher. Raises PublishError where it does not answer."""
     try:
-        publisher: Publisher = AmqpPublisher(url) if broker.is_amqp(url) else TransportPublisher(url)
+        publisher: BrokerConnection = AmqpPublisher(url) if broker.is_amqp(url) else TransportPublisher(url)
     except Exception as error:  # whatever the transport raises while connecting
         raise PublishError(f"the broker does not answer: {type(error).__name__}: {error}") from error
     with closing(publisher):

@@ -16,13 +16,15 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from chassis import failpoints, ledger, relay_plan, relay_store
+from chassis import failpoints, ledger, marks, relay_plan, relay_store
+from chassis.broker import LEDGER_HEADER
 from chassis.database import KEEPALIVES
 from chassis.failpoints import Failpoint
 from chassis.ledger import payloads_of
 from chassis.memory import settle
-from chassis.publisher import Message, Publisher, PublishError, open_publisher
+from chassis.publisher import BrokerConnection, Message, Publisher, PublishError, open_publisher
 from chassis.relay_plan import Batch, ClaimedRow, Company, Limits, Look
+from chassis.returned import take_back
 from chassis.settings import Settings
 from chassis.task_app import make_task_app
 
@@ -112,7 +114,7 @@ class Relay:
                 self._rest()
 
     @contextmanager
-    def _connect(self) -> Iterator[tuple[psycopg.Connection, Publisher]]:
+    def _connect(self) -> Iterator[tuple[psycopg.Connection, BrokerConnection]]:
         url = self._settings.service_database_url(self._producer)
         with (
             open_publisher(self._settings.require_broker_url()) as publisher,
@@ -124,12 +126,16 @@ class Relay:
         self._stop.wait(self._pause_seconds * (0.5 + random.random()))  # noqa: S311 - spreads restarts, keeps no secret
         self._pause_seconds = min(self._pause_seconds * 2, MAX_PAUSE_SECONDS)
 
-    def _relay(self, conn: psycopg.Connection, publisher: Publisher) -> None:
+    def _relay(self, conn: psycopg.Connection, publisher: BrokerConnection) -> None:
         conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(ledger.CHANNEL + self._producer)))
+        lost = marks.recognise(conn, publisher, self._producer)
+        if lost:
+            log.warning("the broker has lost what it had", producer=self._producer, rows=lost)
         looked_at = float("-inf")
         while not self._stop.is_set():
             if time.monotonic() - looked_at >= POLL_SECONDS:
                 relay_store.take_up_parked(conn)
+                take_back(conn, publisher, self._producer)
                 looked_at = time.monotonic()
             passed = relay_due(conn, publisher, self._app, self._producer, self._settings, self._memory)
             if passed.changes:
@@ -201,9 +207,9 @@ class _Pass:
             self._give_up(found.given_up)
             lost = self._renew(found.leased)
             fresh = self._postpone(found.fresh)
-            companies = [company for company in (*lost, *found.failing) if self._postpone(company)]
-            whole, parts = self._cut(companies)
-            published = self._publish([*relay_plan.make_batches(fresh, whole), *parts])
+            lost = [company for company in lost if self._postpone(company)]
+            whole, parts = self._cut([company for company in found.again if self._postpone(company)])
+            published = self._publish([*relay_plan.make_batches(fresh, [*lost, *whole]), *parts])
         return Passed(len(rows), sum(row.changes for batch in published for row in batch.rows))
 
     def _park(self, rows: Company) -> None:
@@ -299,7 +305,7 @@ def to_message(app: celery.Celery, producer: str, batch: Batch) -> Message:
         kwargsrepr=f"<{len(batch.rows)} rows of {producer}>",
         ignore_result=True,
     )
-    headers = {**made.headers, "ledger": producer}
+    headers = {**made.headers, LEDGER_HEADER: producer}
     return Message(queue=batch.queue, headers=headers, properties=made.properties, body=made.body)
 
 

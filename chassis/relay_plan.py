@@ -81,8 +81,8 @@ class Sorted:
     """Their task is none of this version's: another one will know it."""
     leased: list[Company] = field(default_factory=list)
     """Published, nothing heard of since, and their lease has ended."""
-    failing: list[Company] = field(default_factory=list)
-    """They failed, and their pause has ended."""
+    again: list[Company] = field(default_factory=list)
+    """They were published, and no message stands for them any more: they failed and their pause has ended, or the broker is another one."""
     given_up: list[ClaimedRow] = field(default_factory=list)
     fresh: list[ClaimedRow] = field(default_factory=list)
 
@@ -127,12 +127,12 @@ def sort_out(rows: Sequence[ClaimedRow], limits: Limits, known: Collection[str] 
         first = company[0]
         if first.published_at is not None:
             found.leased.append(company)
-        elif not _has_failed(first):
+        elif first.message_id is None and not _has_failed(first):
             found.fresh.extend(company)
         elif is_alone(company) and _is_exhausted(first, limits):
             found.given_up.append(first)
         else:
-            found.failing.append(company)
+            found.again.append(company)
     return found
 
 

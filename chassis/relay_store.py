@@ -2,18 +2,19 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row
 
 from chassis import topology
-from chassis.ledger import storable
+from chassis.ledger import MAX_PAUSE_SECONDS, TRANSIENT_PAUSE_SECONDS, storable
 from chassis.relay_plan import Batch, ClaimedRow, lease_of
 
 PARKED_SECONDS = 60
 PART_COUNTS_SECONDS = 3600
 """A part that has been failing for longer counts no more among those that bound how far companies are cut."""
-LOST_AT_A_TIME = 5000
+FORGOTTEN_AT_A_TIME = 5000
 
 
 def claim_due(conn: psycopg.Connection, limit: int) -> list[ClaimedRow]:
@@ -146,3 +147,56 @@ def give_up(conn: psycopg.Connection, row_ids: Sequence[int]) -> None:
         " (extract(epoch FROM now() - coalesce(failing_since, now())) / 60)::integer, last_error), 1000) WHERE id = ANY(%s)",
         (list(row_ids),),
     )
+
+
+def read_mark(conn: psycopg.Connection) -> UUID | None:
+    """Return the mark that this ledger has left on its broker; None where it has left none yet."""
+    row = conn.execute("SELECT mark FROM ledger_broker").fetchone()
+    return row[0] if row else None
+
+
+def write_mark(conn: psycopg.Connection, mark: UUID) -> None:
+    """Remember the mark that this ledger has left."""
+    conn.execute(
+        "INSERT INTO ledger_broker (mark) VALUES (%s) ON CONFLICT (is_only) DO UPDATE SET mark = excluded.mark", (mark,)
+    )
+
+
+def forget_publications(conn: psycopg.Connection) -> int:
+    """Have all that was published until now published again, in the companies that it was in; return how many rows that are.
+
+    Some thousand rows in a transaction, so that nobody waits for long.
+    """
+    (until,) = conn.execute("SELECT clock_timestamp()").fetchone() or (None,)
+    forgotten = 0
+    while rows := conn.execute(
+        "UPDATE ledger SET due_at = published_at, published_at = NULL WHERE id IN ("
+        " SELECT id FROM ledger WHERE published_at < %s AND dead_at IS NULL ORDER BY id LIMIT %s FOR UPDATE)",
+        (until, FORGOTTEN_AT_A_TIME),
+    ).rowcount:
+        forgotten += rows
+    return forgotten
+
+
+def note_returned(
+    conn: psycopg.Connection, row_ids: Sequence[int], message_id: UUID, reason: str, *, is_transient: bool
+) -> int:
+    """Note that the message came back which stands for these rows, as `ledger.record_failure` does; return how many it stood for still."""
+    return conn.execute(
+        """
+        UPDATE ledger SET last_error = %(reason)s, published_at = NULL, failing_since = coalesce(failing_since, now()),
+            failures = failures + CASE WHEN %(transient)s THEN 0 ELSE 1 END,
+            due_at = now() + (SELECT 0.5 + random() / 2) * interval '1 second' * least(%(max)s, CASE WHEN %(transient)s
+                THEN greatest(%(first)s, extract(epoch FROM now() - failing_since)::float8 / 4)
+                ELSE power(2, least(failures, 10)) / 2 END)
+        WHERE id = ANY(%(ids)s) AND message_id = %(message)s AND published_at IS NOT NULL AND dead_at IS NULL
+        """,
+        {
+            "reason": storable(reason),
+            "transient": is_transient,
+            "first": TRANSIENT_PAUSE_SECONDS,
+            "max": MAX_PAUSE_SECONDS,
+            "ids": list(row_ids),
+            "message": message_id,
+        },
+    ).rowcount

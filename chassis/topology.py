@@ -8,6 +8,7 @@ from typing import Final
 
 DEAD_LETTER_EXCHANGE: Final = "kodama.dead_letters"
 DEAD_LETTER_QUEUE: Final = "kodama.dead_letters"
+RETURN_EXCHANGE: Final = "kodama.returned"
 DELIVERY_LIMIT: Final = 5
 MAX_QUEUE_LENGTH: Final = 1_000_000
 USUAL_LIMIT_SECONDS: Final = 60
