@@ -15,12 +15,14 @@ import structlog
 
 from chassis import topology
 from chassis.database import Connection, Pool, connection
+from chassis.errors import Conflict, Unavailable
 
 log = structlog.get_logger(__name__)
 
 MAX_LOOK_SECONDS = 60
 """How long a process waits at most between two looks; what failed is tried again as soon."""
 STEP_PAUSE_SECONDS = 0.1
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.2, 5.0
 
 Step = Callable[[Connection], Awaitable[int]]
 """Does one small step of a chore and returns how much it has done; 0 when there is nothing left.
@@ -113,3 +115,16 @@ async def _note_success(conn: Connection, name: str) -> None:
 
 async def _note_failure(conn: Connection, name: str, error: str) -> None:
     await conn.execute("UPDATE chores SET last_error = %s WHERE name = %s", (error[:1000].replace("\0", ""), name))
+
+
+async def insist(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do what a process cannot serve without, again and again while the database is busy or away; the log says so once."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await work()
+        except (Unavailable, Conflict) as error:
+            if pause == FIRST_PAUSE_SECONDS:
+                log.warning("waiting for the database", until=what, error=error.message)
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - keeps processes apart, no secret
+        pause = min(pause * 2, MAX_PAUSE_SECONDS)

@@ -6,6 +6,7 @@ was applied is refused.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from chassis.topology import PRODUCERS
 
 ROOT = Path(__file__).parent.parent
 LOCK_KEY = 0x6B6F64616D61  # "kodama"
+WAIT_SECONDS = 300
+MAX_PAUSE_SECONDS = 5.0
+PASSING = ("starting up", "shutting down", "recovery", "too many", "connection slots")
+"""What a server says that lets nobody in for a while."""
 
 
 class MigrationError(Exception):
@@ -54,12 +59,19 @@ def list_migrations(service: str) -> list[Migration]:
     return [Migration(f"{path.parent.parent.name}/{path.name}", path.read_text("utf-8")) for path in (*ground, *own)]
 
 
-def migrate(settings: Settings, services: Sequence[str] = SERVICES, say: Callable[[str], None] = lambda _: None) -> int:
+def migrate(
+    settings: Settings,
+    services: Sequence[str] = SERVICES,
+    say: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> int:
     """Bring the schemas of these services up to date and return how many files were applied.
 
     With KODAMA_DATABASE_URL (a role that may create roles) each schema and its role are made too; a service with a database URL
     of its own migrates as that URL's role, which must be allowed to create its schema; the role's defaults in that database
     become the service's, so that one role cannot serve two services in one database.
+
+    A database that is busy or not up yet is waited for, for five minutes; `tell` is told once.
 
     Raises MigrationError for a changed file or a failing statement, psycopg.OperationalError where the database does not answer.
     """
@@ -74,7 +86,7 @@ def migrate(settings: Settings, services: Sequence[str] = SERVICES, say: Callabl
             role = role_name(service)
         else:
             raise MigrationError(f"{service}: no database; set KODAMA_DATABASE_URL")
-        with psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="kodama-migrate") as conn:
+        with _connect(url, tell) as conn:
             conn.execute(
                 "SET statement_timeout = 0; SET lock_timeout = 0"
             )  # what the services have is not for migrations
@@ -88,6 +100,27 @@ def migrate(settings: Settings, services: Sequence[str] = SERVICES, say: Callabl
                 applied += 1
                 say(f"{service}: applied {name}")
     return applied
+
+
+def _connect(url: str, tell: Callable[[str], None]) -> psycopg.Connection:
+    """Connect, also where it takes a while. Raises psycopg.OperationalError."""
+    deadline, pause = time.monotonic() + WAIT_SECONDS, 0.2
+    while True:
+        try:
+            return psycopg.connect(url, autocommit=True, connect_timeout=20, application_name="kodama-migrate")
+        except psycopg.OperationalError as error:
+            if not _passes(error) or time.monotonic() > deadline:
+                raise
+            if pause < 1:
+                tell(f"The database does not answer yet; trying again … ({str(error).strip().splitlines()[-1]})")
+            time.sleep(pause)
+            pause = min(pause * 5, MAX_PAUSE_SECONDS)
+
+
+def _passes(error: psycopg.OperationalError) -> bool:
+    """Whether waiting can help: not where the server has understood and refuses."""
+    said = str(error)
+    return "FATAL" not in said or any(state in said for state in PASSING)
 
 
 def _ensure_role(conn: psycopg.Connection, service: str, role: str, password: str) -> None:

@@ -17,6 +17,7 @@ from deploy.local.command import Command
 from deploy.local.errors import LocalError, MissingSoftware
 from deploy.local.rabbitmq import RabbitMQ, RabbitMQPorts
 from deploy.local.rabbitmq_software import find_software
+from deploy.local.waiting import Say
 
 PGMQ_ROLE = "kodama_broker"
 # For `broker_transport_options` (and kombu's `transport_options`) of a pgmq:// broker; a URL cannot carry
@@ -64,10 +65,10 @@ class Broker:
         if self.node:
             self.node.recover()
 
-    def wait_ready(self, log: Path, is_alive: Callable[[], bool] = lambda: True) -> None:
+    def wait_ready(self, log: Path, is_alive: Callable[[], bool] = lambda: True, say: Say = lambda _: None) -> None:
         """Wait until it takes messages. Raises NotReady. A broker that is not ours is not waited for: clients do."""
         if self.node:
-            self.node.wait_ready(log, is_alive=is_alive)
+            self.node.wait_ready(log, is_alive=is_alive, say=say)
 
     def install(self, database_url: str) -> None:
         """Make pgmq's schema and role in a running database, once; does nothing for the other kinds.

@@ -20,12 +20,12 @@ from deploy.local.errors import LocalError, NotReady, WrongPassword
 from deploy.local.ports import LOOPBACK, free_port
 from deploy.local.postgres_software import find_software
 from deploy.local.state import Home, reachable_home, remove_home
+from deploy.local.waiting import Say, Waiting
 
 ADMIN = "kodama_admin"
 DATABASE = "kodama"
-READY_SECONDS = 60.0  # recovery after kill -9 replays up to max_wal_size
 STOP_SECONDS = 60
-INITDB_SECONDS = 120.0
+INITDB_SECONDS = 900.0  # takes a second; what ends it sooner is the machine
 STATUS_LINE = 7  # of postmaster.pid, counted from 0
 
 SETTINGS = {
@@ -88,18 +88,16 @@ class Postgres:
         """Make a start possible after a run that was killed; see `stop_left`."""
         stop_left(self.data)
 
-    def wait_ready(
-        self, log: Path, *, seconds: float = READY_SECONDS, is_alive: Callable[[], bool] = lambda: True
-    ) -> None:
+    def wait_ready(self, log: Path, *, is_alive: Callable[[], bool] = lambda: True, say: Say = lambda _: None) -> None:
         """Wait until the server answers, then make the database where it is missing.
 
-        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no; WrongPassword as soon
-        as the server is there and refuses ours.
+        Raises NotReady, with the end of `log`, when there is no progress or as soon as `is_alive` says no; WrongPassword as
+        soon as the server is there and refuses ours.
         """
-        deadline = time.monotonic() + seconds
+        waiting = Waiting("PostgreSQL", self._pids, logs=[log], say=say)
         while True:
             try:
-                with psycopg.connect(self._url("postgres"), connect_timeout=2, autocommit=True) as connection:
+                with psycopg.connect(self._url("postgres"), connect_timeout=10, autocommit=True) as connection:
                     _ensure_database(connection)
                 return
             except psycopg.OperationalError as refusal:
@@ -110,11 +108,14 @@ class Postgres:
                         f"{self.data.parent} away, and a new database is made at the next start; or remove it, with "
                         f"all else that this network has kept, with 'make clean-data'."
                     ) from refusal
-                if time.monotonic() > deadline or not is_alive():
+                if not is_alive() or waiting.is_over():
                     raise NotReady(
-                        f"PostgreSQL did not start: {refusal}\nThe end of {log}:\n{log_tail(log)}"
+                        f"PostgreSQL did not start ({waiting.why()}): {refusal}\nThe end of {log}:\n{log_tail(log)}"
                     ) from refusal
             time.sleep(0.05)
+
+    def _pids(self) -> list[int]:
+        return [each.pid for each in processes.in_folder("postgres", self.data)]
 
     def _takes_connections(self) -> bool:
         """Whether it is our server that answers at our port, and not another one that was faster to take it."""

@@ -20,13 +20,13 @@ from deploy.local.errors import NotReady, WrongPassword
 from deploy.local.ports import LOOPBACK, choose_ports
 from deploy.local.rabbitmq_software import RabbitMQSoftware, find_software
 from deploy.local.state import write_private
+from deploy.local.waiting import Say, Waiting
 
 USER = "kodama"
 VHOST = "kodama"
 # The node's data is filed under its name, so it must stay the same for the life of the data, whatever the
 # ports are. Two private nodes of one name do not meet: each asks an epmd of its own.
 NODE = "kodama@localhost"
-READY_SECONDS = 60.0
 STOP_SECONDS = 30
 ACCESS_REFUSED = 403  # AMQP's reply to a wrong password; 530 is what a missing virtual host gets
 
@@ -126,15 +126,13 @@ class RabbitMQ:
         """Make a start possible after a run that was killed; see `stop_left`."""
         stop_left(self.home)
 
-    def wait_ready(
-        self, log: Path, *, seconds: float = READY_SECONDS, is_alive: Callable[[], bool] = lambda: True
-    ) -> None:
+    def wait_ready(self, log: Path, *, is_alive: Callable[[], bool] = lambda: True, say: Say = lambda _: None) -> None:
         """Wait until a client can log in and open a channel.
 
-        Raises NotReady, with the end of `log`, after `seconds` or as soon as `is_alive` says no; WrongPassword as soon
-        as the node is there and refuses ours.
+        Raises NotReady, with the end of `log`, when there is no progress or as soon as `is_alive` says no; WrongPassword as
+        soon as the node is there and refuses ours.
         """
-        deadline = time.monotonic() + seconds
+        waiting = Waiting("RabbitMQ", lambda: [each.pid for each in left_in(self.home)], logs=[log], say=say)
         while True:
             refusal = self._refusal()
             if refusal is None:
@@ -145,8 +143,10 @@ class RabbitMQ:
                     f"them was changed. Put the file 'secrets' back that belongs to them, or move that folder away: "
                     f"at the next start the queues are made anew, and work that is not done yet is sent again."
                 ) from refusal
-            if time.monotonic() > deadline or not is_alive():
-                raise NotReady(f"RabbitMQ did not start: {refusal}\nThe end of {log}:\n{log_tail(log)}")
+            if not is_alive() or waiting.is_over():
+                raise NotReady(
+                    f"RabbitMQ did not start ({waiting.why()}): {refusal}\nThe end of {log}:\n{log_tail(log)}"
+                )
             time.sleep(0.2)
 
     def _takes_connections(self) -> bool:
@@ -160,7 +160,7 @@ class RabbitMQ:
     def _refusal(self) -> Exception | None:
         """Why a client cannot work with the node, or None when one can."""
         timeouts = {"read_timeout": 10, "write_timeout": 10}
-        with kombu.Connection(self.url, connect_timeout=2, transport_options=timeouts) as connection:
+        with kombu.Connection(self.url, connect_timeout=10, transport_options=timeouts) as connection:
             expected: tuple[type[Exception], ...] = (*connection.connection_errors, *connection.channel_errors)
             try:
                 connection.connect()

@@ -23,9 +23,9 @@ from deploy.local.errors import LocalError, NotReady
 from deploy.local.processes import MARKER
 from deploy.local.state import State, write_private
 from deploy.local.supervisor_config import configuration, grouped, log_file
+from deploy.local.waiting import Waiting
 
 SOCKET_BYTES = 92  # of 107: supervisord binds a temporary name with its pid first
-SOCKET_SECONDS = 15.0
 SHUTDOWN_SECONDS = 120
 HARMLESS = (Faults.ALREADY_STARTED, Faults.NOT_RUNNING, Faults.SPAWN_ERROR, Faults.ABNORMAL_TERMINATION)
 
@@ -158,14 +158,14 @@ def supervising(state: State, commands: Sequence[Command]) -> Iterator[Superviso
 
 
 def _wait_for_socket(child: Child, socket: Path, output: Path) -> None:
-    deadline = time.monotonic() + SOCKET_SECONDS
+    waiting = Waiting("supervisord", lambda: [child.pid], logs=[output])
     while True:
         try:
             with rpc(socket) as supervisord:
                 if supervisord.getPID() == child.pid:
                     return
         except OSError as refusal:
-            if not child.is_alive() or time.monotonic() > deadline:
+            if not child.is_alive() or waiting.is_over():
                 raise NotReady(f"supervisord did not start: {refusal}\n{log_tail(output)}") from refusal
         time.sleep(0.05)
 

@@ -23,8 +23,9 @@ from deploy.local.network import find_network
 from deploy.local.state import open_state
 from deploy.local.up import clean
 
-START_SECONDS = 150
-STOP_SECONDS = 120
+START_SECONDS = 3600
+"""`up` ends by itself where there is no progress."""
+STOP_SECONDS = 600
 COMMAND = (sys.executable, "-m", "services.cli")
 
 

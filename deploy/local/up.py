@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,12 +27,12 @@ from deploy.local.postgres import Postgres
 from deploy.local.signals import Interrupted, Interruption, interruptible
 from deploy.local.state import State, open_state
 from deploy.local.supervisor import ProcessState, Supervisor, supervising
+from deploy.local.waiting import Say, Waiting
 
-Say = Callable[[str], None]
 Step = Callable[[Mapping[str, str]], None]
 
-HEALTH_SECONDS = 90.0
-FAILED_STARTS = 3  # one process started so often while we wait for the network will not come up by waiting
+FAILED_STARTS = 5  # one process started so often while we wait for the network will not come up by waiting
+HEALTH_PAUSE_SECONDS = 0.25  # the answer takes processor time from those that are waited for
 WATCH_SECONDS = 0.5
 
 
@@ -105,7 +107,7 @@ def _live(
         publish(state, network.environment)
         _seed_once(state, network, seed, say)
         say(f"Kodama runs at {network.address}  (Ctrl-C stops it)")
-        _watch(state, supervisor, say)
+        _watch(state, supervisor, say, interruption)
 
 
 def _plan(
@@ -153,7 +155,9 @@ def _start_servers(supervisor: Supervisor, network: Network, say: Say) -> None:
     if network.server:
         begun = time.monotonic()
         supervisor.start(["postgres"])
-        network.server.wait_ready(supervisor.log_of("postgres"), is_alive=lambda: supervisor.is_starting("postgres"))
+        network.server.wait_ready(
+            supervisor.log_of("postgres"), is_alive=lambda: supervisor.is_starting("postgres"), say=say
+        )
         say(f"PostgreSQL is ready ({time.monotonic() - begun:.1f} s).")
     else:
         _check_database(network.environment["KODAMA_DATABASE_URL"])
@@ -164,13 +168,15 @@ def _start_servers(supervisor: Supervisor, network: Network, say: Say) -> None:
     names = [command.name for command in network.broker.commands]
     if names:
         supervisor.start(command.group for command in network.broker.commands)
-        network.broker.wait_ready(supervisor.log_of(names[-1]), is_alive=lambda: supervisor.is_starting(names[-1]))
+        network.broker.wait_ready(
+            supervisor.log_of(names[-1]), is_alive=lambda: supervisor.is_starting(names[-1]), say=say
+        )
         say(f"The broker is ready ({time.monotonic() - begun:.1f} s).")
 
 
 def _check_database(url: str) -> None:
     try:
-        psycopg.connect(url, connect_timeout=10).close()
+        psycopg.connect(url, connect_timeout=60).close()
     except psycopg.Error as problem:
         raise NotReady(f"The database that KODAMA_DATABASE_URL names cannot be used: {problem}") from problem
 
@@ -180,63 +186,102 @@ def _start_applications(supervisor: Supervisor, network: Network, say: Say) -> N
     say(f"Starting {len(names)} processes …")
     groups = {command.group for command in network.applications}
     supervisor.start(group for group in supervisor.groups() if group in groups)
-    deadline = time.monotonic() + HEALTH_SECONDS
-    starts: dict[str, set[int]] = {name: set() for name in names}
+    waiting = Waiting("the network", lambda: _pids(supervisor, names), logs=map(supervisor.log_of, names), say=say)
+    starts: dict[str, list[int]] = {name: [] for name in names}
     while True:
-        states = _states(supervisor)
-        for name in names:
-            starts[name].add(states[name].started_at)
-        if all(states[name].is_running for name in names) and _is_healthy(network.address):
+        states = _note_starts(supervisor, starts)
+        answer = _ask_health(network.address) if all(states[name].is_running for name in names) else None
+        if answer is not None:
+            states = _note_starts(supervisor, starts)  # who has ended meanwhile?
+        is_up = answer is not None and answer.is_success and all(states[name].is_running for name in names)
+        if is_up and all(map(_is_steady, starts.values())):
             return
         failing = [name for name in names if states[name].has_ended or len(starts[name]) >= FAILED_STARTS]
-        if failing or time.monotonic() > deadline:
-            raise NotReady(_blame(supervisor, failing, [states[name] for name in names], network.address))
-        time.sleep(0.1)
+        seen = {name: (states[name].state, states[name].pid) for name in names}, answer and answer.text
+        if failing or waiting.is_over(seen, is_computing=answer is None):
+            raise NotReady(_blame(supervisor, failing, [states[name] for name in names], answer, waiting.why()))
+        time.sleep(HEALTH_PAUSE_SECONDS)
 
 
-def _is_healthy(address: str) -> bool:
+def _note_starts(supervisor: Supervisor, starts: Mapping[str, list[int]]) -> dict[str, ProcessState]:
+    """Return all states, and note who has been started since the last look."""
+    states = _states(supervisor)
+    for name, known in starts.items():
+        at = states[name].started_at
+        if at and at not in known:
+            known.append(at)
+    return states
+
+
+def _is_steady(starts: Sequence[int]) -> bool:
+    """Whether a process that has ended before has now lived for twice as long: a second says nothing on a busy machine."""
+    lives = [later - earlier for earlier, later in pairwise(starts)]
+    return not lives or time.time() - starts[-1] > 2 * max(lives)
+
+
+def _pids(supervisor: Supervisor, names: Iterable[str]) -> list[int]:
+    states = _states(supervisor)
+    return [states[name].pid for name in names if states[name].pid]
+
+
+def _ask_health(address: str) -> httpx.Response | None:
     try:
-        return httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success
+        return httpx.get(f"{address}/health", timeout=30, trust_env=False)
     except httpx.HTTPError:
-        return False
+        return None
 
 
-def _blame(supervisor: Supervisor, failing: list[str], states: list[ProcessState], address: str) -> str:
+def _blame(
+    supervisor: Supervisor,
+    failing: list[str],
+    states: list[ProcessState],
+    answer: httpx.Response | None,
+    waited: str,
+) -> str:
     """Which process failed, with the end of its log."""
     suspects = sorted(failing or [each.name for each in states if not each.is_running])
     if not suspects:
-        return f"All processes run, but {address}/health did not answer within {HEALTH_SECONDS:.0f} s."
+        said = f"answers {answer.status_code}: {answer.text[:500]}" if answer is not None else "does not answer"
+        return f"All processes run, but there is no progress ({waited}), and GET /health {said}"
     logs = map(supervisor.log_of, suspects)
     tails = "\n".join(f"The end of {log}:\n{log_tail(log)}" for log in logs)
-    return f"The network did not start: {', '.join(suspects)} failed.\n{tails}"
+    return f"The network did not start: {', '.join(suspects)} failed. ({waited})\n{tails}"
 
 
 def _seed_once(state: State, network: Network, seed: Step | None, say: Say) -> None:
-    """Seed a database that has not been seeded from this folder; an interrupted seeding is done again."""
+    """Seed a database that has not been seeded from this folder; a seeding that was cut off goes on at the next start."""
     parts = urlsplit(network.environment["KODAMA_DATABASE_URL"])
     place = "private" if network.server else f"{parts.hostname}:{parts.port}{parts.path}"
     key = f"seeded {hashlib.sha256(place.encode()).hexdigest()[:12]}"
     if seed is None or state.recall(key):
         return
     say("Filling the network with demo members (only this first time) …")
-    seed(network.environment)
-    state.remember(key, True)
+    try:
+        seed(network.environment)
+    except LocalError as problem:
+        say(str(problem))  # the network runs all the same
+    else:
+        state.remember(key, True)
 
 
-def _watch(state: State, supervisor: Supervisor, say: Say) -> None:
+def _watch(state: State, supervisor: Supervisor, say: Say, interruption: Interruption) -> None:
     """Until interrupted: tell of processes that died, and start those anew that supervisord has given up.
 
     Raises NotReady when supervisord is gone, or the state folder: nothing could be found or started again.
     """
-    known = _states(supervisor)
+    known, ends = _states(supervisor), Counter[str]()
     while True:
+        interruption.check()
         time.sleep(WATCH_SECONDS)
         if not state.secrets_file.exists():
             raise NotReady(f"The state folder {state.root} was deleted; everything is stopped.")
         now = _states(supervisor)
         for name, process in now.items():
             if known[name].is_running and process.started_at != known[name].started_at:
-                say(f"{name} ended and was started again; its log is {supervisor.log_of(name)}")
+                ends[name] += 1
+                if ends[name] & (ends[name] - 1) == 0:  # 1, 2, 4 …: what ends again and again shall not flood
+                    again = f" (time {ends[name]})" if ends[name] > 1 else ""
+                    say(f"{name} ended{again} and was started again; its log is {supervisor.log_of(name)}")
             if process.has_ended:
                 supervisor.start_process(process)
         known = now

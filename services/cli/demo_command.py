@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 
-from google.protobuf.message import Message
 from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.blog.v1 import blog_entry_pb2
 from kodama.blog.v1 import blog_service_pb2 as blog_pb
@@ -18,11 +17,11 @@ from kodama.blog.v1.blog_entry_pb2 import BlogEntry
 from kodama.status.v1 import status_service_pb2 as status_pb
 from kodama.status.v1.status_pb2 import Status
 
-from chassis.rpc import call
 from chassis.settings import Settings
 from services.cli.demo_texts import comment_text, entry_text, reply_text, status_text
-from services.cli.importing import form_friendships
+from services.cli.importing import form_friendships, import_accounts
 from services.cli.network import Network, open_network
+from services.cli.patience import Patience, call_patiently
 from services.cli.terminal import console, on_network, progress_bars
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ FAVOURITES = 900
 ENTRIES = 90
 COMMENTS = 180
 AT_A_TIME = 16
-CALL_SECONDS = 20
 
 Answer = TypeVar("Answer")
 
@@ -64,32 +62,26 @@ async def _fill(network: Network) -> None:
     from services.cli.demo_people import SEED, make_people  # brings networkx and faker, which nobody else here needs
 
     people, friendships = make_people()
-    answer = await call(
-        network.accounts.BatchImportAccounts,
-        account_pb.BatchImportAccountsRequest(
-            accounts=[
-                account_pb.ImportedAccount(
-                    handle=person.handle, display_name=person.display_name, note=person.note, locale=person.locale
-                )
-                for person in people
-            ]
-        ),
-        network.signer,
-        timeout_seconds=CALL_SECONDS,
-    )
-    ids = [account.id for account in answer.accounts]
-    await form_friendships(network, [(ids[left], ids[right]) for left, right in friendships])
+    patience = Patience(network.signer)
+    accounts = [
+        account_pb.ImportedAccount(
+            handle=person.handle, display_name=person.display_name, note=person.note, locale=person.locale
+        )
+        for person in people
+    ]
+    ids, _ = await import_accounts(network, patience, accounts)
+    await form_friendships(network, patience, [(ids[left], ids[right]) for left, right in friendships])
     chance = random.Random(SEED)  # noqa: S311 - a demo that is the same every time, nothing secret
     with progress_bars() as progress:
         posted = await _in_turns(
-            [_status(network, chance, people, ids, number) for number in range(STATUSES)],
+            [_status(network, patience, chance, people, ids, number) for number in range(STATUSES)],
             lambda done: progress("statuses", done, STATUSES),
         )
         written = await _in_turns(
-            [_entry(network, chance, people, ids, number) for number in range(ENTRIES)],
+            [_entry(network, patience, chance, people, ids, number) for number in range(ENTRIES)],
             lambda done: progress("blog entries", done, ENTRIES),
         )
-        circle = Circle(network, chance, people, ids, friendships)
+        circle = Circle(network, patience, chance, people, ids, friendships)
         statuses = [answer.status for answer in posted]
         await _in_turns(
             [circle.reply(statuses, number) for number in range(REPLIES)],
@@ -116,12 +108,14 @@ class Circle:
     def __init__(
         self,
         network: Network,
+        patience: Patience,
         chance: random.Random,
         people: Sequence[Person],
         ids: Sequence[int],
         friendships: Sequence[tuple[int, int]],
     ) -> None:
         self._network = network
+        self._patience = patience
         self._chance = chance
         self._people = dict(zip(ids, people, strict=True))
         self._friends: defaultdict[int, list[int]] = defaultdict(list)
@@ -139,7 +133,7 @@ class Circle:
             in_reply_to_id=status.id,
             request_id=f"demo-reply-{number}",
         )
-        return lambda: self._ask(self._network.statuses.CreateStatus, request)
+        return lambda: call_patiently(self._network.statuses.CreateStatus, request, self._patience)
 
     def favourite(self, statuses: Sequence[Status], number: int) -> Callable[[], Awaitable[object]]:
         """Let a friend of its author favour a status."""
@@ -147,7 +141,7 @@ class Circle:
         request = status_pb.FavouriteStatusRequest(
             account_id=self._friend_of(status.account_id), status_id=status.id, request_id=f"demo-favourite-{number}"
         )
-        return lambda: self._ask(self._network.statuses.FavouriteStatus, request)
+        return lambda: call_patiently(self._network.statuses.FavouriteStatus, request, self._patience)
 
     def comment(self, entries: Sequence[BlogEntry], number: int) -> Callable[[], Awaitable[object]]:
         """Let a friend of its author comment on a blog entry."""
@@ -159,17 +153,19 @@ class Circle:
             text=comment_text(self._chance, self._people[friend].locale),
             request_id=f"demo-comment-{number}",
         )
-        return lambda: self._ask(self._network.comments.CreateComment, request)
+        return lambda: call_patiently(self._network.comments.CreateComment, request, self._patience)
 
     def _friend_of(self, account_id: int) -> int:
         return self._chance.choice(self._friends[account_id])
 
-    async def _ask(self, method: Callable[..., Awaitable[Message]], request: Message) -> Message:
-        return await call(method, request, self._network.signer, timeout_seconds=CALL_SECONDS)
-
 
 def _status(
-    network: Network, chance: random.Random, people: Sequence[Person], ids: Sequence[int], number: int
+    network: Network,
+    patience: Patience,
+    chance: random.Random,
+    people: Sequence[Person],
+    ids: Sequence[int],
+    number: int,
 ) -> Callable[[], Awaitable[status_pb.CreateStatusResponse]]:
     author = (
         min(int(chance.paretovariate(0.7)) - 1, len(people) - 1)
@@ -178,11 +174,16 @@ def _status(
     )
     text = status_text(chance, people[author].community, people[author].locale)
     request = status_pb.CreateStatusRequest(account_id=ids[author], text=text, request_id=f"demo-{number}")
-    return lambda: call(network.statuses.CreateStatus, request, network.signer, timeout_seconds=CALL_SECONDS)
+    return lambda: call_patiently(network.statuses.CreateStatus, request, patience)
 
 
 def _entry(
-    network: Network, chance: random.Random, people: Sequence[Person], ids: Sequence[int], number: int
+    network: Network,
+    patience: Patience,
+    chance: random.Random,
+    people: Sequence[Person],
+    ids: Sequence[int],
+    number: int,
 ) -> Callable[[], Awaitable[blog_pb.CreateBlogEntryResponse]]:
     author = chance.randrange(len(people))
     entry = entry_text(chance, people[author].locale)
@@ -190,7 +191,7 @@ def _entry(
     request = blog_pb.CreateBlogEntryRequest(
         account_id=ids[author], title=entry.title, text=entry.text, visibility=visibility, request_id=f"demo-{number}"
     )
-    return lambda: call(network.blogs.CreateBlogEntry, request, network.signer, timeout_seconds=CALL_SECONDS)
+    return lambda: call_patiently(network.blogs.CreateBlogEntry, request, patience)
 
 
 async def _in_turns(calls: Sequence[Callable[[], Awaitable[Answer]]], done: Callable[[int], None]) -> list[Answer]:

@@ -11,13 +11,12 @@ from kodama.account.v1 import account_service_pb2 as account_pb
 from kodama.social_graph.v1 import social_graph_pb2
 from kodama.social_graph.v1 import social_graph_service_pb2 as graph_pb
 
-from chassis.rpc import call
 from services.cli.edge_list import EdgeList
 from services.cli.network import Network
+from services.cli.patience import Patience, call_in_parts
 
 ACCOUNT_BATCH = 1000
 FRIENDSHIP_BATCH = 10_000
-BATCH_SECONDS = 30
 Item = TypeVar("Item")
 Progress = Callable[[str, int, int], None]
 """What is counted, how many are done, of how many."""
@@ -39,35 +38,49 @@ async def import_friendships(network: Network, edges: EdgeList, prefix: str, pro
 
     Batches are committed one by one; an import that is cut off is finished by running it again.
     """
-    started = time.monotonic()
+    started, patience = time.monotonic(), Patience(network.signer)
     ids: dict[str, int] = {}
     created = 0
     for batch in _batches(edges.members, ACCOUNT_BATCH):
         accounts = [
             account_pb.ImportedAccount(handle=f"{prefix}{name}", display_name=f"{prefix}{name}") for name in batch
         ]
-        request = account_pb.BatchImportAccountsRequest(accounts=accounts)
-        answer = await call(
-            network.accounts.BatchImportAccounts, request, network.signer, timeout_seconds=BATCH_SECONDS
-        )
-        ids.update(zip(batch, (account.id for account in answer.accounts), strict=True))
-        created += answer.created
+        imported, new = await import_accounts(network, patience, accounts)
+        ids.update(zip(batch, imported, strict=True))
+        created += new
         progress("members", len(ids), len(edges.members))
     formed = done = 0
     for pairs in _batches(edges.friendships, FRIENDSHIP_BATCH):
-        formed += await form_friendships(network, [(ids[left], ids[right]) for left, right in pairs])
+        formed += await form_friendships(network, patience, [(ids[left], ids[right]) for left, right in pairs])
         done += len(pairs)
         progress("friendships", done, len(edges.friendships))
     return ImportResult(len(edges.members), created, len(edges.friendships), formed, time.monotonic() - started)
 
 
-async def form_friendships(network: Network, pairs: Sequence[tuple[int, int]]) -> int:
-    """Form friendships between accounts in one transaction; return how many are new."""
-    request = graph_pb.BatchImportFriendshipsRequest(
-        friendships=[social_graph_pb2.Friendship(account_id=left, friend_id=right) for left, right in pairs]
+async def import_accounts(
+    network: Network, patience: Patience, accounts: Sequence[account_pb.ImportedAccount]
+) -> tuple[list[int], int]:
+    """Create the accounts that do not exist yet; return the ids of all, in order, and how many are new."""
+    answers = await call_in_parts(
+        network.accounts.BatchImportAccounts,
+        accounts,
+        lambda some: account_pb.BatchImportAccountsRequest(accounts=some),
+        patience,
     )
-    answer = await call(network.graph.BatchImportFriendships, request, network.signer, timeout_seconds=BATCH_SECONDS)
-    return answer.formed
+    return [account.id for answer in answers for account in answer.accounts], sum(one.created for one in answers)
+
+
+async def form_friendships(network: Network, patience: Patience, pairs: Sequence[tuple[int, int]]) -> int:
+    """Form friendships between accounts, in one transaction where the network is quick enough; return how many are new."""
+    answers = await call_in_parts(
+        network.graph.BatchImportFriendships,
+        pairs,
+        lambda some: graph_pb.BatchImportFriendshipsRequest(
+            friendships=[social_graph_pb2.Friendship(account_id=left, friend_id=right) for left, right in some]
+        ),
+        patience,
+    )
+    return sum(answer.formed for answer in answers)
 
 
 def prefix_of(name: str) -> str:

@@ -100,7 +100,11 @@ def migrate() -> None:
     """Bring the database schemas of all services up to date."""
     settings = load_settings()
     try:
-        applied = apply_migrations(settings, say=lambda line: console.print(line, markup=False))
+        applied = apply_migrations(
+            settings,
+            say=lambda line: console.print(line, markup=False),
+            tell=lambda line: console.print(line, markup=False),
+        )
     except (MigrationError, psycopg.Error) as error:
         fail(str(error).strip())
     console.print(f"{applied} migrations applied." if applied else "Nothing to do: all schemas are up to date.")

@@ -52,7 +52,7 @@ def on_network(work: Callable[[Network, Settings], Awaitable[Result]], *, interr
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Lend a function (what, done, total) that shows progress: bars on a terminal, a line per finished part elsewhere."""
+    """Lend a function (what, done, total) that shows progress: bars on a terminal, a line per tenth elsewhere."""
     if not console.is_terminal:
         yield _lines()
         return

@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+import psycopg
 import typer
 
 from chassis import topology
 from chassis.errors import KodamaError
-from chassis.migrate import migrate
+from chassis.migrate import MigrationError, migrate
 from chassis.settings import SERVICES, Settings
 from deploy.local.command import Command
 from deploy.local.errors import LocalError
@@ -89,19 +90,28 @@ def _seed(environment: Mapping[str, str]) -> None:
     try:
         seed_demo(environment)
     except KodamaError as error:
-        raise LocalError(f"The demo network could not be made: {error.message}") from error
+        raise LocalError(
+            f"The demo network is not whole: {error.message} `{_kodama()} demo` goes on with it, or the next start."
+        ) from error
 
 
 def _migrate(environment: Mapping[str, str]) -> None:
     settings = Settings.model_validate(
         {name.removeprefix("KODAMA_").lower(): value for name, value in environment.items()}
     )
-    migrate(settings)
+    try:
+        migrate(settings, tell=lambda line: console.print(line, markup=False))
+    except (MigrationError, psycopg.Error) as error:
+        raise LocalError(f"The database could not be prepared: {str(error).strip()}") from error
+
+
+def _kodama() -> str:
+    return f"{os.path.relpath(sys.prefix)}/bin/kodama"
 
 
 def say_what_to_try(address: str) -> None:
     """Print a few commands for a newcomer."""
-    kodama = f"{os.path.relpath(sys.prefix)}/bin/kodama"
+    kodama = _kodama()
     console.print(f"\nOpen {address} in a browser, or try in another terminal:", markup=False)
     for line in (
         f"{kodama} password sakura    # a password to sign in with on the pages, as @sakura",

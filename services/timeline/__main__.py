@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from chassis import caller
 from chassis.database import Pool
-from chassis.housekeeping import repeat
+from chassis.housekeeping import insist, repeat
 from chassis.idempotency import Writes
 from chassis.ledger import Bell
 from chassis.ledger_service import ledger_service
@@ -41,7 +41,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
         upkeep=Upkeep(*asked, dormant_days=dormant_days),
         retention=Retention(pool, settings.timeline_keep_days),
     )
-    await use_cases.retention.prepare()
+    await insist("the partitions of the coming weeks are there", use_cases.retention.prepare)
     await stack.enter_async_context(repeat("entries.prepare", use_cases.retention.prepare_step, pool))
     await stack.enter_async_context(repeat("entries.trim", use_cases.retention.trim_step, pool))
     notified = NotificationUseCases(Notifications(pool, clients.readers), Markers(pool))

@@ -12,7 +12,12 @@ from grpc_health.v1 import health_pb2
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("chassis", "services", "deploy")
 CALLING = ROOT / "services/gateway/calling.py"
-CALLERS = frozenset({"call", "call_stream", "call_with_stream"})
+PATIENT = "services.cli.patience"
+CALLERS = {
+    "chassis.rpc": frozenset({"call", "call_stream", "call_with_stream"}),
+    PATIENT: frozenset({"call_patiently", "call_in_parts"}),
+}
+"""Who makes calls for others, by module."""
 
 EXCEPTIONS = {
     ("services/cli/health_command.py", "stub.Check"): "an unsigned probe, as any supervisor sends it; with a timeout",
@@ -43,9 +48,9 @@ class Reader:
         self._trusted = {
             alias.asname or alias.name
             for node in ast.walk(self._tree)
-            if isinstance(node, ast.ImportFrom) and node.module == "chassis.rpc"
+            if isinstance(node, ast.ImportFrom)
             for alias in node.names
-            if alias.name in CALLERS
+            if alias.name in CALLERS.get(node.module or "", ())
         }
         self._trusted |= {name for node in ast.walk(self._tree) if (name := self._adapter(node)) is not None}
         if any(self._heirs()):
@@ -183,3 +188,13 @@ def test_a_function_of_the_same_name_is_not_the_chassis() -> None:
     source = "async def f(stub):\n    await call(stub.Relate, request)"
     assert list(Reader(source).violations())
     assert not list(Reader(IMPORTED + source).violations())
+
+
+def test_who_calls_patiently_calls_through_the_chassis() -> None:
+    tree = ast.parse((ROOT / f"{PATIENT.replace('.', '/')}.py").read_text("utf-8"))
+    called = {
+        ast.unparse(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]) == "method"
+    }
+    assert called == {"call", *CALLERS[PATIENT]}

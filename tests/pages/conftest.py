@@ -29,7 +29,7 @@ SESSION = "__Host-kodama"
 TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]+)"')
 IDLE_SECONDS = 0.05
 
-expect.set_options(timeout=15_000)  # a page that is right is so at once; a machine can be busy
+expect.set_options(timeout=120_000)  # a page that is right is so at once; a machine can be busy
 
 
 @dataclass

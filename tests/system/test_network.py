@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 STATUSES = 2000
 AT_A_TIME = 16
 SCOPES = "read write follow"
-SETTLE_SECONDS = 120
+SETTLE_SECONDS = 900
 Result = TypeVar("Result")
 
 

@@ -17,7 +17,8 @@ name, *port = sys.argv[1:]
 
 class Health(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/health" else 404)
+        is_well = Path(os.environ["TRACE"]).read_text().count("broke ") >= int(os.environ.get("AFTER_BREAKS", "0"))
+        self.send_response((200 if is_well else 503) if self.path == "/health" else 404)
         self.end_headers()
 
     def log_message(self, *arguments: object) -> None:
@@ -33,11 +34,12 @@ def main() -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     if name == "broken":
+        note("broke")
         sys.exit("it is broken on purpose")
+    note("began")
     if port:
         server = HTTPServer(("127.0.0.1", int(port[0])), Health)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    note("began")
     if name == "stubborn":
         while True:
             ended.wait(1)

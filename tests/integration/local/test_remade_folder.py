@@ -21,7 +21,7 @@ from deploy.local.ports import free_port
 from deploy.local.postgres import prepare, serving
 from deploy.local.state import Home, State, open_state, unprivileged_account, write_private
 from deploy.local.up import clean
-from tests.integration.local.conftest import READY, Begin, Up
+from tests.integration.local.conftest import PATIENCE_SECONDS, READY, Begin, Up
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's data is outside of the state folder")
 
@@ -85,7 +85,7 @@ def test_data_of_another_password_is_refused_without_waiting(begin: Begin) -> No
     wrong = {**json.loads(right), "postgres": secrets.token_hex(32)}
     write_private(state.secrets_file, json.dumps(wrong))
     refused = begin()
-    assert refused.process.wait(timeout=40) == 1
+    assert refused.process.wait(timeout=PATIENCE_SECONDS) == 1
     said = refused.output.read_text()
     assert f"The database in {state.home_path('postgres')}/data was made with another password" in said
     assert wrong["postgres"] not in said
@@ -102,7 +102,7 @@ def test_lost_secrets_are_not_replaced_while_there_is_data(begin: Begin) -> None
     right = state.secrets_file.read_text()
     state.secrets_file.unlink()
     refused = begin()
-    assert refused.process.wait(timeout=20) == 1
+    assert refused.process.wait(timeout=PATIENCE_SECONDS) == 1
     said = refused.output.read_text()
     assert f"{state.secrets_file} is missing, and the data in {state.home_path('postgres')}/data needs it" in said
     assert not state.secrets_file.exists()
@@ -123,7 +123,7 @@ def test_processes_that_a_deleted_network_left_are_stopped(begin: Begin, folder:
     up.process.wait()
     for each in supervisors:
         each.kill()
-        each.wait(timeout=5)
+        each.wait(timeout=PATIENCE_SECONDS)
     left = [each for each in left if is_alive(each)]
     assert len(left) >= 5
     shutil.rmtree(folder)
@@ -145,7 +145,7 @@ def test_is_refused_while_the_deleted_one_is_alive(begin: Begin, folder: Path) -
     shutil.rmtree(folder)
 
     second = begin()
-    assert second.process.wait(timeout=20) == 1
+    assert second.process.wait(timeout=PATIENCE_SECONDS) == 1
     assert f"or with 'kill {supervisor.pid}', and start again" in second.output.read_text()
     refused: list[str] = []
     assert clean(refused.append, {"KODAMA_STATE_DIR": str(folder)}) == 1
@@ -153,7 +153,7 @@ def test_is_refused_while_the_deleted_one_is_alive(begin: Begin, folder: Path) -
     assert httpx.get(f"{address}/health").is_success
 
     supervisor.terminate()
-    psutil.wait_procs(left, timeout=30)
+    psutil.wait_procs(left, timeout=PATIENCE_SECONDS)
     third = begin()
     third.wait_for(READY)
     assert runs(third.database()) == 1
@@ -164,7 +164,7 @@ def test_a_network_whose_folder_is_deleted_ends_and_leaves_the_next_one_alone(be
     up.wait_for(READY)
     left = up.running()
     shutil.rmtree(folder)
-    assert up.process.wait(timeout=40) == 1
+    assert up.process.wait(timeout=PATIENCE_SECONDS) == 1
     assert f"The state folder {folder} was deleted" in up.output.read_text()
     assert not [each for each in left if is_alive(each)]
     assert not folder.exists() or not State(folder).secrets_file.exists()

@@ -17,7 +17,7 @@ from deploy.local.network import PORT_NAMES
 from deploy.local.postgres import Postgres
 from deploy.local.rabbitmq_software import RabbitMQSoftware
 from deploy.local.up import clean
-from tests.integration.local.conftest import READY, Begin, assert_nothing_is_left
+from tests.integration.local.conftest import PATIENCE_SECONDS, READY, Begin, assert_nothing_is_left
 
 
 def test_ctrl_c_leaves_no_process_and_no_port_and_the_data_stays(
@@ -55,7 +55,7 @@ def test_what_dies_is_started_again_and_a_second_network_is_refused(begin: Begin
     assert up.pids("standin.py status") != [pid]
 
     second = begin()
-    assert second.process.wait(timeout=20) == 1
+    assert second.process.wait(timeout=PATIENCE_SECONDS) == 1
     assert f"already runs at {address} (pid {up.process.pid})" in second.output.read_text()
     assert httpx.get(f"{address}/health").is_success
     refused: list[str] = []
@@ -71,7 +71,7 @@ def test_orphans_of_a_killed_network_are_stopped_by_the_next(begin: Begin, rabbi
     up.process.wait()
     for each in supervisors:
         each.kill()
-        each.wait(timeout=5)
+        each.wait(timeout=PATIENCE_SECONDS)
     orphans = up.running()
     assert len(orphans) >= 5
 
@@ -86,8 +86,8 @@ def test_orphans_of_a_killed_network_are_stopped_by_the_next(begin: Begin, rabbi
 
 
 def test_a_process_that_cannot_start_is_named_with_its_log(begin: Begin) -> None:
-    up = begin("gateway", "broken")
-    assert up.process.wait(timeout=40) == 1
+    up = begin("gateway", "broken", AFTER_BREAKS="2")  # all is well but for the one that ends again and again
+    assert up.process.wait(timeout=PATIENCE_SECONDS) == 1
     output = up.output.read_text()
     assert "The network did not start: broken failed." in output
     assert "it is broken on purpose" in output
@@ -124,7 +124,7 @@ def test_uses_the_servers_of_the_user(begin: Begin, postgres: Postgres) -> None:
 
 def test_an_unreachable_database_of_the_user_is_a_sentence_without_the_password(begin: Begin) -> None:
     up = begin(KODAMA_DATABASE_URL="postgresql://me:hidden@127.0.0.1:1/mine")
-    assert up.process.wait(timeout=20) == 1
+    assert up.process.wait(timeout=PATIENCE_SECONDS) == 1
     output = up.output.read_text()
     assert "KODAMA_DATABASE_URL names cannot be used" in output
     assert "hidden" not in output
@@ -136,6 +136,33 @@ def test_a_killed_supervisor_ends_the_network_in_order(begin: Begin) -> None:
     up.wait_for(READY)
     (supervisord,) = up.pids("supervisor.supervisord")
     os.kill(supervisord, signal.SIGKILL)
-    assert up.process.wait(timeout=20) == 1
+    assert up.process.wait(timeout=PATIENCE_SECONDS) == 1
     assert "The supervisor was killed" in up.output.read_text()
+    assert_nothing_is_left(up)
+
+
+def test_a_network_runs_though_its_demo_could_not_be_made(begin: Begin) -> None:
+    up = begin(SEEDING="fails")
+    up.wait_for(READY)
+    assert "The demo network is not whole: it is made to fail; kodama demo goes on with it." in up.output.read_text()
+    assert httpx.get(f"{up.wait_for(READY)[1]}/health").is_success
+    assert up.end(signal.SIGINT) == 0
+    assert_nothing_is_left(up)
+
+    again = begin()
+    again.wait_for(READY)
+    assert "Filling the network" in again.output.read_text()  # it goes on with it
+    assert again.end(signal.SIGINT) == 0
+    third = begin(SEEDING="fails")
+    third.wait_for(READY)
+    assert "Filling the network" not in third.output.read_text()
+    assert third.end(signal.SIGINT) == 0
+
+
+def test_ctrl_c_that_is_forgotten_while_it_seeds_stops_it_all_the_same(begin: Begin) -> None:
+    up = begin(SEEDING="forgets")
+    up.wait_for("forgetting")
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(timeout=PATIENCE_SECONDS) == 0
+    assert "Exception ignored in" in up.output.read_text()
     assert_nothing_is_left(up)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +12,7 @@ import psycopg
 
 from deploy.local import network
 from deploy.local.command import Command
+from deploy.local.errors import LocalError
 from deploy.local.up import run
 
 STANDIN = Path(__file__).with_name("standin.py")
@@ -37,7 +40,19 @@ def migrate(environment: Mapping[str, str]) -> None:
         connection.execute("INSERT INTO kept DEFAULT VALUES")
 
 
+class Forgetful:
+    """What is raised while it goes is printed and forgotten."""
+
+    def __del__(self) -> None:
+        say("forgetting")
+        signal.pause()
+
+
 def seed(environment: Mapping[str, str]) -> None:
+    if os.environ.get("SEEDING") == "fails":
+        raise LocalError("The demo network is not whole: it is made to fail; kodama demo goes on with it.")
+    if os.environ.get("SEEDING") == "forgets":
+        Forgetful()
     with psycopg.connect(environment["KODAMA_DATABASE_URL"]) as connection:
         connection.execute("CREATE TABLE seeded ()")
 
