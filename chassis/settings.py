@@ -38,6 +38,25 @@ def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
+def _is_database_url(url: str) -> bool:
+    """Tell whether an address is libpq's, which may name several hosts, each with a port or without."""
+    try:
+        login, at, hosts = urlsplit(url).netloc.rpartition("@")
+        alone = [urlsplit(url)._replace(netloc=f"{login}{at}{host}").geturl() for host in hosts.split(",")]
+    except ValueError:
+        return False
+    return all(_is_url(one, ("postgresql", "postgres")) for one in alone)
+
+
+def _for_changes(url: str) -> str:
+    """Return a database URL that, where it names several hosts, leads to the one that takes changes, unless it says where it leads."""
+    parts = urlsplit(url)
+    if "," not in parts.netloc.rpartition("@")[2] or "target_session_attrs=" in parts.query:
+        return url
+    query = f"{parts.query}&target_session_attrs=read-write" if parts.query else "target_session_attrs=read-write"
+    return urlunsplit(parts._replace(query=query))
+
+
 Address = Annotated[str, AfterValidator(_is_address)]
 
 
@@ -143,9 +162,9 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _is_postgresql(cls, url: str) -> str:
-        if url and not _is_url(url, ("postgresql", "postgres")):
+        if url and not _is_database_url(url):
             raise ValueError(f"must be postgresql://user:password@host:port/database{ESCAPE_HINT}")
-        return url
+        return _for_changes(url)
 
     @field_validator("broker_url")
     @classmethod

@@ -42,6 +42,7 @@ ADDRESS_FAULT = "must be host:port"
         ("DATABASE_URL", f"postgresql://root:{PASSWORD}\u2100@host/kodama", DATABASE_FAULT),
         ("DATABASE_URL", f"postgresql://root:{PASSWORD}@[::1/kodama", DATABASE_FAULT),
         ("DATABASE_URL", f"postgresql://root:{PASSWORD}@host:70000/kodama", DATABASE_FAULT),
+        ("DATABASE_URL", f"postgresql://root:{PASSWORD}@one:5432,two:70000/kodama", DATABASE_FAULT),
         *((f"{service.upper()}_DATABASE_URL", f"sqlite:///{PASSWORD}", DATABASE_FAULT) for service in SERVICES),
         ("BROKER_URL", f"redis://:{PASSWORD}@host/", BROKER_FAULT),
         ("BROKER_URL", f"amqp://kodama:{PASSWORD}\u2100@host/", BROKER_FAULT),
@@ -170,3 +171,17 @@ def test_derived_keys_differ_by_label_and_by_secret() -> None:
     assert len(keys) == 2 * len(labels)
     assert settings.derive("rpc") == Settings(secret=SECRET).derive("rpc")
     assert all(len(key) == 64 and SECRET not in key for key in keys)
+
+
+def test_of_several_hosts_the_one_that_takes_changes_is_meant() -> None:
+    settings = Settings(
+        secret=SECRET, database_url="postgresql://root:p@one:5432,two,[::1]:5433/kodama?sslmode=require"
+    )
+    password = settings.derive("database/blog")
+    assert settings.service_database_url("blog") == (
+        f"postgresql://kodama_blog:{password}@one:5432,two,[::1]:5433/kodama?sslmode=require&target_session_attrs=read-write"
+    )
+    told = "postgresql://root:p@one,two/kodama?target_session_attrs=any"
+    assert Settings(secret=SECRET, database_url=told).database_url == told
+    alone = "postgresql://root:p@one/kodama"
+    assert Settings(secret=SECRET, database_url=alone).database_url == alone
