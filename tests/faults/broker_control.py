@@ -6,6 +6,7 @@ from deploy.local.command import inherited_environment
 from deploy.local.rabbitmq import NODE, RabbitMQ
 
 SECONDS = 60.0
+TRIES, PAUSE_SECONDS = 20, 2.0
 
 
 class Refused(Exception):
@@ -35,3 +36,14 @@ async def control(node: RabbitMQ, *arguments: str) -> str:
     if process.returncode != 0:
         raise Refused(f"rabbitmqctl {arguments[0]}: {said.decode(errors='replace')[-500:]}")
     return said.decode(errors="replace")
+
+
+async def insist(node: RabbitMQ, *arguments: str) -> None:
+    """Run a command as soon as the node takes it: it may be starting. Raises Refused after many tries."""
+    for _ in range(TRIES):
+        try:
+            await control(node, *arguments)
+            return
+        except Refused:
+            await asyncio.sleep(PAUSE_SECONDS)
+    await control(node, *arguments)

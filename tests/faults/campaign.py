@@ -23,7 +23,10 @@ from tests.faults.stage import Cast, Stage
 
 RECOVERY_BOUND_SECONDS = 180.0
 DRAINED_AGE_SECONDS = 5.0
+DRAINED_SOON_SECONDS = 30.0
+"""So long a run waits that is not held to times."""
 QUIET_PATIENCE_SECONDS = 240.0
+DRAIN_BOUND_SECONDS = 300.0
 
 Tell = Callable[[str], None]
 
@@ -164,7 +167,7 @@ class Run:
     async def _time_drain(self, name: str) -> None:
         """Time until no open work is older than a few seconds."""
         began = time.monotonic()
-        while time.monotonic() - began < QUIET_PATIENCE_SECONDS:
+        while time.monotonic() - began < (DRAIN_BOUND_SECONDS if self._campaign.is_timed else DRAINED_SOON_SECONDS):
             if await self._oldest_age() < DRAINED_AGE_SECONDS:
                 self.report.drain_seconds[name] = time.monotonic() - began
                 return

@@ -13,10 +13,13 @@ import psutil
 import psycopg
 
 from chassis import topology
-from tests.faults.broker_control import control
+from tests.faults.broker_control import insist
 from tests.faults.edges import EDGES
 from tests.faults.network import Network
 from tests.faults.proxy import Mode
+
+CLOCK_BACK = "clock goes back"
+CLOCK_SECONDS = 600
 
 Strike = Callable[[Network, random.Random, float], Awaitable[None]]
 """Inflicts a fault for so many seconds; when it returns, the fault is over."""
@@ -151,17 +154,17 @@ async def _broker_down(network: Network) -> AsyncIterator[None]:
 def _alarm(raise_it: tuple[str, ...], lift_it: tuple[str, ...]) -> Strike:
     async def strike(network: Network, chance: random.Random, seconds: float) -> None:
         try:
-            await control(network.node, *raise_it)
+            await insist(network.node, *raise_it)
             await asyncio.sleep(seconds)
         finally:
-            await control(network.node, *lift_it)
+            await insist(network.node, *lift_it)
 
     return strike
 
 
 async def close_connections(network: Network, chance: random.Random, seconds: float) -> None:
     """Have RabbitMQ close all connections."""
-    await control(network.node, "close_all_connections", "the harness")
+    await insist(network.node, "close_all_connections", "the harness")
 
 
 def _edge(edge: str, mode: Mode, value: float = 0.0) -> Strike:
@@ -190,6 +193,17 @@ async def stop_backend(network: Network, chance: random.Random, seconds: float) 
             os.kill(chosen.pid, signal.SIGCONT)
 
 
+async def set_clock_back(network: Network, chance: random.Random, seconds: float) -> None:
+    """Have PostgreSQL's clock go back by ten minutes, and later right again."""
+    if network.clock is None:
+        return
+    await asyncio.to_thread(network.clock.set, -CLOCK_SECONDS)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        network.clock.set(0)
+
+
 def _all() -> list[Nemesis]:
     processes = ["services", "media", "relay-", "gateway-", *(f"worker-{queue}" for queue in topology.QUEUES)]
     modes = [(Mode.BLACKHOLE, 0.0), (Mode.RESET, 0.0), (Mode.DELAY, 0.2), (Mode.HALF_CLOSE, 0.0), (Mode.CUT, 3000.0)]
@@ -204,6 +218,7 @@ def _all() -> list[Nemesis]:
         Nemesis("stop a PostgreSQL backend", stop_backend, lasts=True),
         Nemesis("kill PostgreSQL", _kill("postgres"), lasts=False),
         Nemesis("restart PostgreSQL", restart_postgres, lasts=False),
+        Nemesis(CLOCK_BACK, set_clock_back, lasts=True),
         Nemesis("kill RabbitMQ", kill_broker, lasts=False),
         Nemesis("wipe RabbitMQ", wipe_broker, lasts=False),
         Nemesis("RabbitMQ away", take_broker_away, lasts=True),

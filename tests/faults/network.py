@@ -30,6 +30,7 @@ from deploy.local import postgres, processes, rabbitmq
 from deploy.local.command import Command
 from deploy.local.ports import LOOPBACK, choose_ports
 from services.cli.up_command import TOGETHER
+from tests.faults.clock import Clock, find_clock
 from tests.faults.daemons import Daemon, Daemons
 from tests.faults.edges import EDGES, Proxies
 from tests.faults.http_client import Http, Unanswered
@@ -47,6 +48,8 @@ class Plan:
     relays: int = 2
     variables: Mapping[str, str] = field(default_factory=dict)
     """Further settings of all processes."""
+    with_clock: bool = False
+    """PostgreSQL goes by a clock that can be set."""
 
 
 @dataclass
@@ -62,6 +65,8 @@ class Network:
     proxies: Proxies
     gateways: list[int]
     """Their ports."""
+    clock: Clock | None = None
+    """PostgreSQL's, where it can be set."""
     kills: Counter[str] = field(default_factory=Counter)
     """How many processes were killed (SIGKILL), by kind."""
 
@@ -136,7 +141,8 @@ async def running_network(folder: Path, plan: Plan) -> AsyncIterator[Network]:
         daemons = Daemons()
         proxies = await _start_proxies(ports, node)
         gateways = [ports[f"gateway-{number}"] for number in range(1, plan.gateways + 1)]
-        network = Network(folder, settings, server, node, daemons, proxies, gateways)
+        clock = await asyncio.to_thread(find_clock, home.path) if plan.with_clock else None
+        network = Network(folder, settings, server, node, daemons, proxies, gateways, clock)
         try:
             await _start_servers(network)
             await asyncio.to_thread(migrate, settings)
@@ -160,7 +166,8 @@ def _clear_node(home: Path) -> None:
 async def _start_servers(network: Network) -> None:
     server, node, folder = network.server, network.node, network.folder
     log, node_log = folder / "postgres.log", folder / "rabbitmq.log"
-    database = network.daemons.add(Daemon(server.command, log, _in_thread(server.recover)))
+    by_clock = network.clock.environment if network.clock else {}
+    database = network.daemons.add(Daemon(server.command, log, _in_thread(server.recover), environment=by_clock))
     for command in node.commands:
         clear = _in_thread(lambda: end_left_of_node(node)) if command.name == "rabbitmq" else None
         daemon = Daemon(command, node_log) if clear is None else Daemon(command, node_log, clear)

@@ -1,11 +1,12 @@
 """Notifications and suggestions, compared with the model."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 from tests.faults.members import Member
 from tests.faults.reading import Reader
 from tests.faults.safety import Findings, Verdict
-from tests.faults.world import World
+from tests.faults.world import Post, World
 
 Notice = tuple[str, int, int]
 """(type, who did it, the id of the status that it is about or 0)"""
@@ -75,15 +76,22 @@ def _due_to(world: World) -> dict[int, set[Notice]]:
             due.setdefault(viewer, set()).add((kind, who, subject))
 
     for post in world.by_id.values():
-        if not post.is_there or post.is_unsure or post.kind != "status":
-            continue
-        for who in post.favoured_by - post.unsure_favours:
-            add(post.author, "favourite", who, post.id)
-        if post.mentioned:
-            add(post.mentioned, "mention", post.author, post.id)
+        if post.is_there and not post.is_unsure and post.kind == "status":
+            for kind, viewer, who in _told_of(world, post):
+                add(viewer, kind, who, post.id)
     for pair, stand in list(world.pairs.items()):
         for who in stand.asked_by:
             add(pair[0] if who == pair[1] else pair[1], "follow_request", who)
         if stand.is_friends and stand.requester:
             add(stand.requester, "follow", pair[0] if stand.requester == pair[1] else pair[1])
     return due
+
+
+def _told_of(world: World, post: Post) -> Iterator[tuple[str, int, int]]:
+    """Return (type, who is told, who did it) of what members must hear about a status."""
+    for who in post.favoured_by - post.unsure_favours:
+        # Of what not everybody may see nothing is told while the two are not friends, and they may have been not.
+        if post.visibility in ("public", "unlisted") or not world.pair(post.author, who).was_touched:
+            yield "favourite", post.author, who
+    if post.mentioned:
+        yield "mention", post.mentioned, post.author

@@ -3,6 +3,7 @@
 from tests.faults.campaign import Campaign
 from tests.faults.load import Rates
 from tests.faults.nemeses import NEMESES
+from tests.faults.network import Plan
 from tests.faults.report import Floors
 
 SMOKE_SINGLES = (
@@ -20,6 +21,10 @@ SMOKE_STORM = (
     "kill worker-housekeeping",
     "kill gateway",
     "kill media",
+    "kill relay",
+    "kill worker-suggestions.live",
+    "kill a PostgreSQL backend",
+    "kill gateway",
     "stop relay",
     "stop services",
     "stop worker-timeline.live",
@@ -42,11 +47,11 @@ def smoke(seed: int, command: str) -> Campaign:
         singles=SMOKE_SINGLES,
         broker_away_seconds=10,
         storm=SMOKE_STORM,
-        storm_seconds=30,
-        strike_every_seconds=2,
+        storm_seconds=35,
+        strike_every_seconds=1.4,
         longest_seconds=6,
         streams=10,
-        floors=Floors(acknowledged=300, kills=15, kinds=6, checked=3000, stream_events=300),
+        floors=Floors(acknowledged=300, kills=14, kinds=6, checked=3000, stream_events=300),
         patience_seconds=120,
     )
 
@@ -71,6 +76,7 @@ def full(seed: int, minutes: float, command: str) -> Campaign:
         is_timed=True,
         crowd_streams=2000,
         crowd_connects=10_000,
+        plan=Plan(with_clock=True),
         floors=Floors(
             acknowledged=int(50_000 * share),
             kills=int(500 * share),

@@ -20,11 +20,16 @@ class OpenWork:
 
 
 async def open_work(network: Network) -> OpenWork:
-    """Return how many rows all ledgers hold. Raises psycopg.Error."""
+    """Return how many rows all ledgers hold. Raises psycopg.Error.
+
+    Without suggestions whose computing has not failed: who may not be suggested is decided at each read, so that nothing waits for it.
+    """
     [(waiting, dead)] = await network.query(
         "SELECT count(*) FILTER (WHERE dead_at IS NULL), count(*) FILTER (WHERE dead_at IS NOT NULL) FROM ("
         " SELECT dead_at FROM status.ledger UNION ALL SELECT dead_at FROM blog.ledger"
-        " UNION ALL SELECT dead_at FROM social_graph.ledger UNION ALL SELECT dead_at FROM timeline.ledger) AS work"
+        " UNION ALL SELECT dead_at FROM social_graph.ledger"
+        " WHERE NOT (task LIKE 'suggestions.%' AND last_error = '' AND dead_at IS NULL)"
+        " UNION ALL SELECT dead_at FROM timeline.ledger) AS work"
     )
     return OpenWork(waiting, dead)
 

@@ -63,6 +63,9 @@ async def each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]]) -
         for item in waiting:
             await work(item)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_A_TIME):
-            group.create_task(take())
+    takers = [asyncio.create_task(take()) for _ in range(AT_A_TIME)]
+    try:
+        await asyncio.gather(*takers)
+    finally:
+        for taker in takers:
+            taker.cancel()

@@ -21,6 +21,9 @@ from tests.faults.streams import Streams
 from tests.faults.world import World, replay
 from tests.faults.writing import Telephone, Writer
 
+DEFECT = 500
+"""What the network answers to its own surprise, whatever is broken: everything else is expected, and 503."""
+
 
 @dataclass(frozen=True)
 class Cast:
@@ -98,6 +101,9 @@ class Stage:
 
     def _fill_in(self, report: Report) -> None:
         onlookers = self.streams.onlookers
+        for failure in self.telephone.failures:
+            if failure.code == DEFECT:
+                self.findings.note("wrong", "answers", 0, f"{DEFECT} at {failure.path}: a defect", failure.at)
         report.members = len(self._cast.society.members)
         report.attempts = self.writer.attempts
         report.acknowledged = {str(verb): count for verb, count in self.writer.acknowledged.items()}

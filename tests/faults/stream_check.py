@@ -21,7 +21,7 @@ def expected_on(world: World, onlooker: Onlooker) -> set[int]:
         an_id
         for an_id in world.home(viewer)
         if an_id > onlooker.floor
-        and world.by_id[an_id].acknowledged_at > onlooker.opened_at
+        and world.by_id[an_id].asked_at > onlooker.opened_at
         and (world.by_id[an_id].author == viewer or not world.pair(viewer, world.by_id[an_id].author).was_touched)
     }
 

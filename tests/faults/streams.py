@@ -89,6 +89,8 @@ class Streams:
         seen: set[int] = set()
         async for event in events(port, PATH, onlooker.member.token, onlooker.last_id, SILENCE_SECONDS):
             if not event.name:
+                if not onlooker.last_id:  # with nothing to go on from, what came before is not this stream's
+                    onlooker.opened_at = time.monotonic()
                 onlooker.connections += not onlooker.is_open
                 onlooker.is_open = True
             if event.id:

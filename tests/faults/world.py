@@ -21,6 +21,7 @@ class Post:
     mentioned: int = 0
     id: int = 0
     """0: nobody knows whether it was made, or its id."""
+    asked_at: float = 0.0
     acknowledged_at: float = 0.0
     is_deleting: bool = False
     """Somebody has begun to delete it."""
@@ -83,6 +84,8 @@ class World:
         """The ids of a member's acknowledged posts, deleted ones too, ascending."""
         self.posting: dict[int, int] = dict.fromkeys(self.members, 0)
         """How many posts of a member have begun and are not acknowledged."""
+        self.went_back: list[Post] = []
+        """Posts with ids below that of an older post of the same member."""
         for left, right in friendships:
             self.pair(left, right).is_friends = True
             self.friends[left].add(right)
@@ -136,7 +139,12 @@ class World:
         if operation.result is Result.PENDING:
             kind = "status" if operation.verb is Verb.POST else "blog_entry"
             self.posts[operation.post] = Post(
-                operation.post, operation.actor, kind, operation.visibility, operation.mentioned
+                operation.post,
+                operation.actor,
+                kind,
+                operation.visibility,
+                operation.mentioned,
+                asked_at=operation.started,
             )
             self.posting[operation.actor] += 1
             return
@@ -147,7 +155,14 @@ class World:
         self.posting[operation.actor] -= 1
         if operation.result is Result.OK:
             post.acknowledged_at = operation.ended
+            older = self._newest_before(post.author, operation.started)
+            if older > operation.made_id:
+                self.went_back.append(post)
             self.settle_post(post, operation.made_id)
+
+    def _newest_before(self, author: int, moment: float) -> int:
+        """Return the highest id among an author's posts that were acknowledged before a moment, 0 without one."""
+        return next((one.id for one in self.above(author, 0) if one.acknowledged_at < moment), 0)
 
     def _delete(self, operation: Operation) -> None:
         post = self.posts[operation.post]
@@ -164,7 +179,8 @@ class World:
         post, who = self.posts[operation.post], operation.actor
         if operation.result is Result.PENDING:
             post.ever_favoured_by.add(who)
-        elif operation.result is Result.UNKNOWN:
+        elif operation.result in (Result.UNKNOWN, Result.REFUSED):
+            # Who may not see the status any more when the answer is made is told so, whatever they had done to it before.
             post.unsure_favours.add(who)
         elif operation.result is Result.OK:
             post.unsure_favours.discard(who)
