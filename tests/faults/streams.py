@@ -52,11 +52,13 @@ class Streams:
         self._safety = safety
         self._findings = findings
         self._chance = random.Random(seed)
+        self._readings: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look on until the event is set."""
         tasks = [asyncio.create_task(self._look_on(onlooker)) for onlooker in self.onlookers]
         await stop.wait()
+        tasks += self._readings
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,7 +100,10 @@ class Streams:
             if event.name == "update":
                 self._take(onlooker, event, seen)
             elif event.name == "gap":
-                await self._read_gap(onlooker, event)
+                # Beside the stream: what is sent meanwhile is to be read when it comes.
+                reading = asyncio.create_task(self._read_gap(onlooker, event))
+                self._readings.add(reading)
+                reading.add_done_callback(self._readings.discard)
 
     def _take(self, onlooker: Onlooker, event: Event, seen: set[int]) -> None:
         post = json.loads(event.data)
