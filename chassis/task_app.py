@@ -130,17 +130,25 @@ class Runtime(Generic[Context]):
             if self._loop is None:
                 loop = uvloop.new_event_loop()
                 threading.Thread(target=loop.run_forever, name="tasks-loop", daemon=True).start()
-                opening = asyncio.run_coroutine_threadsafe(self._stack.enter_async_context(self._open_context()), loop)
+                ended = threading.Event()
+                opening = asyncio.run_coroutine_threadsafe(self._open(ended), loop)
                 try:
                     self._context = opening.result(RESULT_MARGIN_SECONDS)
                 except BaseException:
                     opening.cancel()
+                    ended.wait(CLOSE_SECONDS)  # what it has opened until now is closed on this loop, or never
                     loop.call_soon_threadsafe(loop.stop)
                     raise
                 self._loop = loop
                 settle()
             assert self._context is not None
             return self._loop, self._context
+
+    async def _open(self, ended: threading.Event) -> Context:
+        try:
+            return await self._stack.enter_async_context(self._open_context())
+        finally:
+            ended.set()
 
     def close(self) -> None:
         """Close what was opened and stop the loop."""
