@@ -81,6 +81,7 @@ def make_task_app(settings: Settings, name: str) -> TaskApp:
         task_serializer="json",
         accept_content=["json"],
         result_backend=None,
+        worker_consumer="chassis.task_consumer:TaskConsumer",
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_soft_shutdown_timeout=30,
