@@ -24,6 +24,8 @@ CHANNEL = "kodama_ledger_"
 """Before the name of the schema: a ledger's rows wake its own relay and no other."""
 MAX_PAUSE_SECONDS = 60
 TRANSIENT_PAUSE_SECONDS = 5
+IDLE_SECONDS = 600
+"""So long a time between two failures of a row counts at most as time of failing; in the rest of it nobody has tried it."""
 BELL_INTERVAL_SECONDS = 0.01
 MAX_SHARING = 100
 """So many changes share a row at most; the table's definition says the same."""
@@ -151,21 +153,29 @@ async def record_failure(conn: Connection, row_ids: Sequence[int], error: str, *
     """
     await conn.execute(
         """
-        UPDATE ledger SET last_error = %(error)s, published_at = NULL, failing_since = coalesce(failing_since, now()),
+        UPDATE ledger SET last_error = %(error)s, published_at = NULL, failed_at = now(),
+            failing_since = coalesce(failing_since + greatest(interval '0',
+                now() - coalesce(failed_at, failing_since) - %(idle)s * interval '1 second'), now()),
             failures = failures + CASE WHEN %(transient)s THEN 0 ELSE 1 END,
             due_at = now() + (SELECT 0.5 + random() / 2) * interval '1 second' * least(%(max)s, CASE WHEN %(transient)s
                 THEN greatest(%(first)s, extract(epoch FROM now() - failing_since)::float8 / 4)
                 ELSE power(2, least(failures, 10)) / 2 END)
         WHERE id = ANY(%(ids)s) AND dead_at IS NULL
         """,
-        {
-            "error": storable(error),
-            "transient": is_transient,
-            "first": TRANSIENT_PAUSE_SECONDS,
-            "max": MAX_PAUSE_SECONDS,
-            "ids": list(row_ids),
-        },
+        failure(row_ids, error, is_transient=is_transient),
     )
+
+
+def failure(row_ids: Sequence[int], error: str, *, is_transient: bool) -> dict[str, object]:
+    """Return the parameters of the statements that note failures, here and in the relay."""
+    return {
+        "error": storable(error),
+        "transient": is_transient,
+        "first": TRANSIENT_PAUSE_SECONDS,
+        "max": MAX_PAUSE_SECONDS,
+        "idle": IDLE_SECONDS,
+        "ids": list(row_ids),
+    }
 
 
 def storable(error: str) -> str:
@@ -207,8 +217,8 @@ async def list_dead(conn: Connection, after_id: int, limit: int) -> list[WorkRow
 async def replay(conn: Connection, row_ids: Sequence[int]) -> int:
     """Make dead rows due again, as if they had never failed; return how many."""
     cursor = await conn.execute(
-        "UPDATE ledger SET dead_at = NULL, attempts = 0, failures = 0, failing_since = NULL, published_at = NULL, cut_from = NULL,"
-        " due_at = now() WHERE id = ANY(%s) AND dead_at IS NOT NULL",
+        "UPDATE ledger SET dead_at = NULL, attempts = 0, failures = 0, failing_since = NULL, failed_at = NULL,"
+        " published_at = NULL, cut_from = NULL, due_at = now() WHERE id = ANY(%s) AND dead_at IS NOT NULL",
         (list(row_ids),),
     )
     return cursor.rowcount

@@ -37,6 +37,8 @@ class ClaimedRow:
     cut_from: UUID | None = None
     published_at: datetime | None = None
     failing_since: datetime | None = None
+    failed_at: datetime | None = None
+    """The last failure; `failing_since` is moved up by what lay idle before it."""
 
     @property
     def changes(self) -> int:
@@ -162,7 +164,8 @@ def _is_exhausted(row: ClaimedRow, limits: Limits) -> bool:
 
 
 def _fails_for(row: ClaimedRow, time: timedelta) -> bool:
-    return row.failing_since is not None and row.now - row.failing_since >= time
+    """Tell whether it had failed for so long when it failed last: nothing is held against it while nobody tries it."""
+    return row.failing_since is not None and row.failed_at is not None and row.failed_at - row.failing_since >= time
 
 
 def is_held(company: Company, look: Look, lease_seconds: int) -> bool:

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from chassis import topology
-from chassis.ledger import MAX_PAUSE_SECONDS, TRANSIENT_PAUSE_SECONDS, storable
+from chassis.ledger import failure, storable
 from chassis.relay_plan import Batch, ClaimedRow, lease_of
 
 PARKED_SECONDS = 60
@@ -25,7 +25,8 @@ def claim_due(conn: psycopg.Connection, limit: int) -> list[ClaimedRow]:
     with conn.cursor(row_factory=class_row(ClaimedRow)) as cursor:
         cursor.execute(
             """
-            SELECT id, task, payload, now() AS now, publications, failures, message_id, cut_from, published_at, failing_since
+            SELECT id, task, payload, now() AS now, publications, failures, message_id, cut_from, published_at, failing_since,
+                failed_at
             FROM ledger WHERE dead_at IS NULL AND due_at <= now()
             ORDER BY due_at, published_at, message_id, id LIMIT %s FOR UPDATE SKIP LOCKED
             """,
@@ -44,12 +45,13 @@ def split(conn: psycopg.Connection, rows: Sequence[ClaimedRow]) -> list[ClaimedR
             """
             WITH shared AS (DELETE FROM ledger WHERE id = ANY(%s) RETURNING *)
             INSERT INTO ledger (task, queue, payload, created_at, due_at, published_at, attempts, last_error,
-                publications, failures, message_id, cut_from, failing_since)
+                publications, failures, message_id, cut_from, failing_since, failed_at)
             SELECT task, queue, change, created_at, due_at, published_at, attempts, last_error,
-                publications, failures, message_id, cut_from, failing_since
+                publications, failures, message_id, cut_from, failing_since, failed_at
             FROM shared, jsonb_array_elements(CASE jsonb_typeof(payload) WHEN 'array' THEN payload ELSE jsonb_build_array(payload) END)
                 AS change
-            RETURNING id, task, payload, now() AS now, publications, failures, message_id, cut_from, published_at, failing_since
+            RETURNING id, task, payload, now() AS now, publications, failures, message_id, cut_from, published_at, failing_since,
+                failed_at
             """,
             (shared,),
         )
@@ -144,7 +146,7 @@ def give_up(conn: psycopg.Connection, row_ids: Sequence[int]) -> None:
     """Declare rows dead, and keep why: how often or how long they failed, and of what the last time."""
     conn.execute(
         "UPDATE ledger SET dead_at = now(), last_error = left(format('given up after %%s failures in %%s minutes: %%s', failures,"
-        " (extract(epoch FROM now() - coalesce(failing_since, now())) / 60)::integer, last_error), 1000) WHERE id = ANY(%s)",
+        " (extract(epoch FROM coalesce(failed_at - failing_since, interval '0')) / 60)::integer, last_error), 1000) WHERE id = ANY(%s)",
         (list(row_ids),),
     )
 
@@ -184,19 +186,15 @@ def note_returned(
     """Note that the message came back which stands for these rows, as `ledger.record_failure` does; return how many it stood for still."""
     return conn.execute(
         """
-        UPDATE ledger SET last_error = %(reason)s, published_at = NULL, failing_since = coalesce(failing_since, now()),
+        UPDATE ledger SET last_error = %(error)s, published_at = NULL, failed_at = now(),
+            failing_since = coalesce(failing_since + greatest(interval '0',
+                now() - coalesce(failed_at, failing_since) - %(idle)s * interval '1 second'), now()),
             failures = failures + CASE WHEN %(transient)s THEN 0 ELSE 1 END,
             due_at = now() + (SELECT 0.5 + random() / 2) * interval '1 second' * least(%(max)s, CASE WHEN %(transient)s
                 THEN greatest(%(first)s, extract(epoch FROM now() - failing_since)::float8 / 4)
                 ELSE power(2, least(failures, 10)) / 2 END)
-        WHERE id = ANY(%(ids)s) AND message_id = %(message)s AND published_at IS NOT NULL AND dead_at IS NULL
+        WHERE id = ANY(%(ids)s) AND dead_at IS NULL
+            AND message_id = %(message)s AND published_at IS NOT NULL
         """,
-        {
-            "reason": storable(reason),
-            "transient": is_transient,
-            "first": TRANSIENT_PAUSE_SECONDS,
-            "max": MAX_PAUSE_SECONDS,
-            "ids": list(row_ids),
-            "message": message_id,
-        },
+        {**failure(row_ids, reason, is_transient=is_transient), "message": message_id},
     ).rowcount

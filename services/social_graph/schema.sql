@@ -273,6 +273,7 @@ END) STORED NOT NULL,
     cut_from uuid,
     failing_since timestamp with time zone,
     parked_at timestamp with time zone,
+    failed_at timestamp with time zone,
     CONSTRAINT ledger_last_error_check CHECK ((length(last_error) <= 1000)),
     CONSTRAINT ledger_payload_check CHECK (((jsonb_typeof(payload) = ANY (ARRAY['object'::text, 'array'::text])) AND (NOT COALESCE((payload @? 'strict $[*]?(@.type() != "object")'::jsonpath), false)) AND (pg_column_size(payload) <= (8192 * payload_count)))),
     CONSTRAINT ledger_payload_count_check CHECK (((payload_count >= 1) AND (payload_count <= 100)))

@@ -105,6 +105,23 @@ async def test_a_transient_failure_is_not_counted_and_its_pause_grows_with_its_a
     assert 0 < pauses[0] <= ledger.TRANSIENT_PAUSE_SECONDS < pauses[1] <= 15 < pauses[2] <= ledger.MAX_PAUSE_SECONDS
 
 
+async def test_time_in_which_nobody_tries_a_row_is_no_time_of_failing(pool: Pool, work: Ledger) -> None:
+    await work.publish_statuses(1)
+    (row,) = await work.rows()
+    failed_for = []
+    async with connection(pool) as conn:
+        for idle in ("0 s", "5 min", "62 h", "5 min"):
+            await conn.execute(
+                "UPDATE ledger SET failing_since = failing_since - %(idle)s::interval, failed_at = failed_at - %(idle)s::interval",
+                {"idle": idle},
+            )
+            await ledger.record_failure(conn, [row["id"]], "Unavailable: social_graph is away", is_transient=True)
+            cursor = await conn.execute("SELECT extract(epoch FROM failed_at - failing_since)::float8 FROM ledger")
+            ((seconds,),) = await cursor.fetchall()
+            failed_for.append(seconds // 60)
+    assert failed_for == [0, 5, 5 + ledger.IDLE_SECONDS // 60, 10 + ledger.IDLE_SECONDS // 60]
+
+
 async def test_rows_that_fail_together_are_due_again_together(pool: Pool, work: Ledger) -> None:
     await work.publish_statuses(20)
     ids = [row["id"] for row in await work.rows()]
