@@ -132,6 +132,7 @@ CHORES: Final = {
         Chore("confirmations.send", "account", 5, "send the mails that confirm addresses, with KODAMA_CONFIRM_EMAIL"),
         Chore("confirmations.forget", "account", 600, "delete accounts that nobody has confirmed within a week"),
         Chore("entries.prepare", "timeline", 6 * HOUR_SECONDS, "make the partitions of the coming weeks"),
+        Chore("homes.resume", "timeline", 120, "have home timelines filled whose fill was lost or discarded"),
         Chore("media.expire", "media", 600, "discard pictures that nothing has shown within a day"),
         Chore("media.delete", "media", 60, "delete what was discarded ten minutes ago"),
         Chore("entries.trim", "timeline", 6 * HOUR_SECONDS, "drop what is older than KODAMA_TIMELINE_KEEP_DAYS"),

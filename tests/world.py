@@ -192,9 +192,12 @@ class World:
     ) -> list[int]:
         """Return the entry ids of a page of a home timeline."""
         window = Window(limit=limit, max_id=max_id, min_id=min_id, since_id=since_id)
+        return [entry.entry_id for entry in (await self.home_page(account_id, window)).entries]
+
+    async def home_page(self, account_id: int, window: Window) -> timeline_pb.ListHomeEntriesResponse:
+        """Return a page of a home timeline."""
         request = timeline_pb.ListHomeEntriesRequest(account_id=account_id, window=window)
-        answer = await call(self.timelines.ListHomeEntries, request, self._gateway, timeout_seconds=SECONDS)
-        return [entry.entry_id for entry in answer.entries]
+        return await call(self.timelines.ListHomeEntries, request, self._gateway, timeout_seconds=SECONDS)
 
     def set_clock(self, seconds: float) -> None:
         """Have all ids be made by a clock that is so far ahead of the real one, or behind it."""
@@ -279,14 +282,6 @@ class World:
         for work in rows:
             await self.do(work)
             self.strike(work)
-
-    def settle_pushing(self) -> None:
-        """Let pushing to active members begin now instead of after the margin for clocks that differ."""
-        self._truth.execute(
-            "UPDATE timeline.homes"
-            " SET pushed_from = least(pushed_from, (extract(epoch FROM clock_timestamp()) * 1000)::bigint << 16)"
-            " WHERE pushed_from < 9223372036854775807"
-        )
 
 
 @asynccontextmanager

@@ -88,19 +88,20 @@ def verify(
 ) -> None:
     """Compare pushed entries with what a pull says that they have to be. Exit code 1 where readers miss something."""
     share = _share(sample)
-    totals = {"members": 0, "expected": 0, "missing": 0, "stale": 0}
+    totals = {"members": 0, "expected": 0, "missing": 0, "stale": 0, "is_unfilled": 0}
 
     async def one(network: Network, account_id: int) -> None:
         request = pb.VerifyHomeRequest(account_id=account_id, repair=repair)
         found = await call(network.timelines.VerifyHome, request, network.signer, timeout_seconds=CALL_SECONDS)
         totals["members"] += 1
-        for name in ("expected", "missing", "stale"):
+        for name in ("expected", "missing", "stale", "is_unfilled"):
             totals[name] += getattr(found, name)
 
     on_network(lambda network, _: _for_all(network, one, member, share, per_second, after_id))
     console.print(
         f"{totals['members']:,} members, {totals['expected']:,} entries:"
-        f" {totals['missing']:,} missing, {totals['stale']:,} stale{', repaired' if repair else ''}."
+        f" {totals['missing']:,} missing, {totals['stale']:,} stale,"
+        f" {totals['is_unfilled']:,} members pulled until they are filled anew{', repaired' if repair else ''}."
     )
     if totals["missing"] and not repair:
         raise typer.Exit(1)

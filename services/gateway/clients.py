@@ -306,7 +306,8 @@ class Clients(GraphCalls, StatusCalls, BlogCalls, MediaCalls, SessionCalls):
         )
         answer = await self._read(self._timeline.BatchListHomeEntries, request)
         entries = home_entries(answer.author_ids, answer.cards)
-        return [HomePage(page, answer.lag_ms) for _, page in split(questions, answer.counts, entries)]
+        pages = zip(split(questions, answer.counts, entries), answer.older_ids, answer.newer_ids, strict=True)
+        return [HomePage(page, answer.lag_ms, older, newer) for (_, page), older, newer in pages]
 
     async def filter_home(self, account_id: int, entry_ids: Iterable[int]) -> set[int]:
         """Return which of these entries may stand on a member's home timeline now."""

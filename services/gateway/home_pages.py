@@ -24,10 +24,14 @@ class HomeEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class HomePage:
-    """Entries, newest first, and how late the fan-out is."""
+    """Entries, newest first, from where to read on, and how late the fan-out is."""
 
     entries: Sequence[HomeEntry]
     lag_ms: int
+    older: int
+    """There can be more below this id, also where the page is short or empty; 0 where the timeline or the window ends."""
+    newer: int
+    """What is newer is above this id; 0 where the page tells nothing of it."""
 
 
 def home_entries(author_ids: Sequence[int], cards: status_pb2.StatusCards) -> list[HomeEntry]:

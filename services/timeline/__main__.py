@@ -33,8 +33,9 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     stack.push_async_callback(bell.close)
     open_work = OpenWorkList(clients.ledgers, settings.timeline_open_work_max_age_ms)
     asked, dormant_days = (pool, clients.publications, clients.friends), settings.timeline_dormant_days
+    activation = Activation(pool, bell, dormant_days)
     use_cases = UseCases(
-        reading=HomeReading(*asked, open_work=open_work, activation=Activation(pool, bell), dormant_days=dormant_days),
+        reading=HomeReading(*asked, open_work=open_work, activation=activation, dormant_days=dormant_days),
         open_work=open_work,
         explaining=Explaining(pool, clients.friends, open_work, dormant_days),
         checking=Checking(*asked, open_work=open_work, dormant_days=dormant_days),
@@ -44,6 +45,7 @@ async def build(settings: Settings, pool: Pool, stack: AsyncExitStack) -> Sequen
     await insist("the partitions of the coming weeks are there", use_cases.retention.prepare)
     await stack.enter_async_context(repeat("entries.prepare", use_cases.retention.prepare_step, pool))
     await stack.enter_async_context(repeat("entries.trim", use_cases.retention.trim_step, pool))
+    await stack.enter_async_context(repeat("homes.resume", activation.resume_step, pool))
     notified = NotificationUseCases(Notifications(pool, clients.readers), Markers(pool))
     return [
         timeline_service(TimelineServicer(use_cases)),

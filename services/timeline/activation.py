@@ -7,24 +7,22 @@ from chassis.database import Connection, Pool, connection, transaction
 from chassis.ledger import Bell
 from services.timeline import store
 
-FILL_DELAY_SECONDS = store.PUSH_MARGIN_MS / 1000 + 2
-"""When a home timeline is filled with older posts: when all posts are committed that are older than where pushing begins."""
+UNFILLED_STEP = 500
 
 
 class Activation:
     """Keeps note of who reads, since only readers are pushed to."""
 
-    def __init__(self, pool: Pool, bell: Bell) -> None:
+    def __init__(self, pool: Pool, bell: Bell, dormant_days: int) -> None:
         self._pool = pool
         self._bell = bell
+        self._dormant_days = dormant_days
 
     async def activate(self, account_id: int) -> None:
-        """Push to a member from now on, and have the last pages of their home timeline filled. Until then they are pulled."""
+        """Push to a member from now on, and have the last pages of their home timeline filled; until that is done they are pulled."""
         async with transaction(self._pool) as conn:
             await store.show_to_fan_outs(conn, [account_id])
             await have_filled(conn, [account_id])
-        async with connection(self._pool) as conn:
-            await store.begin_pushing(conn, [account_id])
         self._bell.ring()
 
     async def note_read(self, account_id: int) -> None:
@@ -32,8 +30,15 @@ class Activation:
         async with connection(self._pool) as conn:
             await store.note_read(conn, account_id)
 
+    async def resume_step(self, conn: Connection) -> int:
+        """Do a step of the chore `homes.resume`: have those filled who read, and whose fill was lost or discarded; return how many."""
+        async with conn.transaction():
+            unfilled = await store.list_unfilled(conn, self._dormant_days, UNFILLED_STEP)
+            if unfilled:
+                await have_filled(conn, unfilled)
+        return len(unfilled)
+
 
 async def have_filled(conn: Connection, account_ids: Sequence[int]) -> None:
-    """Queue the filling of home timelines that are pushed to from now on, in the caller's transaction."""
-    payloads = [{"account_id": account_id} for account_id in account_ids]
-    await ledger.append(conn, "home.activated", payloads, delay_seconds=FILL_DELAY_SECONDS)
+    """Queue the filling of home timelines that nothing is relied on of, in the caller's transaction."""
+    await ledger.append(conn, "home.activated", [{"account_id": account_id} for account_id in account_ids])

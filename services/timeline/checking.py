@@ -7,12 +7,13 @@ from chassis.database import Connection, Pool, connection, transaction
 from chassis.ids import MAX_ID, first_id_at
 from chassis.paging import Page
 from services.timeline import store
+from services.timeline.activation import have_filled
 from services.timeline.clients import Friends
 from services.timeline.domain import NEVER_PUSHED, Entry, OpenWork
 from services.timeline.open_work import OpenWorkList
 from services.timeline.publications import Publications
 from services.timeline.rows import rows_for
-from services.timeline.store import PUSH_MARGIN_MS
+from services.timeline.store import SETTLED_MS
 
 PAGE = 1000
 
@@ -27,6 +28,8 @@ class Difference:
     """Those that are not there and not open either: a reader misses them."""
     stale: tuple[int, ...] = ()
     """Ids of those that are there and need not be: no reader sees them."""
+    is_unfilled: bool = False
+    """Nothing is relied on though the member reads, and no open work will change that: everything is pulled at every read."""
 
 
 class Checking:
@@ -58,13 +61,14 @@ class Checking:
         What seems to be missing is looked at twice, since members go on befriending and posting meanwhile.
         """
         first = await self._compare(account_id)
-        if not first.missing and not first.stale:
+        if not first.missing and not first.stale and not first.is_unfilled:
             return first
         second = await self._compare(account_id)
         return Difference(
             second.expected,
             tuple(entry for entry in second.missing if entry in first.missing),
             tuple(sorted(set(second.stale) & set(first.stale))),
+            first.is_unfilled and second.is_unfilled,
         )
 
     async def repair(self, account_id: int) -> Difference:
@@ -75,10 +79,12 @@ class Checking:
         async with transaction(self._pool) as conn:
             await store.lock_homes(conn, [account_id])
             difference = await self.verify(account_id)
+            if difference.is_unfilled:
+                await have_filled(conn, [account_id])
             if difference.missing:
                 await store.insert_entries(conn, rows_for(account_id, difference.missing))
             if difference.stale:
-                settled = await store.now_id(conn) - first_id_at(PUSH_MARGIN_MS)
+                settled = await store.now_id(conn) - first_id_at(SETTLED_MS)
                 old = [entry_id for entry_id in difference.stale if entry_id < settled]
                 await store.delete_of_account(conn, account_id, old)
         return difference
@@ -86,8 +92,10 @@ class Checking:
     async def _compare(self, account_id: int) -> Difference:
         async with connection(self._pool) as conn:
             home, _ = await store.read_home(conn, account_id, _ANY_PAGE, self._dormant_days)
-        if home is None or home.is_dormant or home.pushed_from == NEVER_PUSHED:
-            return Difference(0)
+            if home is None or home.is_dormant:
+                return Difference(0)
+            if home.pushed_from == NEVER_PUSHED:
+                return Difference(0, is_unfilled=not await store.has_open_fill(conn, account_id))
         heavy = set(home.pulled_authors)
         friends = set((await self._friends.of([account_id])).get(account_id, [])) - heavy
         expected = await self._pull_all(account_id, sorted(friends), above=home.pushed_from - 1)

@@ -34,6 +34,18 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
+class HomePage:
+    """A page of a home timeline, and from where a reader goes on."""
+
+    entries: list[Entry]
+    """Newest first."""
+    older: int
+    """There can be more below this id; 0 where the timeline or the window ends."""
+    newer: int
+    """What is newer is above this id; 0 where the page tells nothing of it."""
+
+
+@dataclass(frozen=True)
 class Home:
     """From which id on a member's home timeline is pushed, and whether its reading has to be noted."""
 

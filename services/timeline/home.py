@@ -1,10 +1,12 @@
 """Use case: read a home timeline, exactly.
 
 A page is the union of what has been pushed, what the ledgers still hold, and what is pulled (the member's own, friends whose backfill
-is open, and everything below `pushed_from`), minus what may not stand there now, refilled until it is full or the end is reached.
+is open, and everything below `pushed_from`), minus what may not stand there now, refilled until it is full, the end is reached, or so much
+was in vain that the reader had better ask again.
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,12 +16,14 @@ from chassis.paging import Page, take_page
 from services.timeline import store
 from services.timeline.activation import Activation
 from services.timeline.clients import Friends
-from services.timeline.domain import Entry, Home, OpenWork
+from services.timeline.domain import Entry, Home, HomePage, OpenWork
 from services.timeline.open_work import OpenWorkList
 from services.timeline.publications import Publications
 
 MAX_SCANS = 30
-MAX_SCAN_SIZE = 500
+MAX_SCAN_SIZE = 1000
+SCAN_SECONDS = 1.0
+"""When a page ends that finds little among much that may not be shown; the reader goes on from there."""
 
 
 class HomeReading:
@@ -43,15 +47,16 @@ class HomeReading:
         self._dormant_days = dormant_days
         self._pages = {upwards: Coalescer(self._read_pages) for upwards in (False, True)}
 
-    async def page(self, account_id: int, page: Page) -> list[Entry]:
-        """Return a page, newest first, short of its limit only where the timeline ends.
+    async def page(self, account_id: int, page: Page) -> HomePage:
+        """Return a page, newest first: short of its limit only where the timeline ends, or where it says from where to read on.
 
         Raises Unavailable where anybody who has to be asked does not answer.
         """
         open_work = await self._open_work.current()
         shown: dict[int, Entry] = {}
-        scan = page
-        for _ in range(MAX_SCANS):
+        scan, is_cut = page, False
+        ends_at = time.monotonic() + SCAN_SECONDS
+        for number in range(1, MAX_SCANS + 1):
             candidates = await self._candidates(account_id, scan, open_work)
             scanned = take_page(list(candidates), scan)
             for entry_id, card in (await self._publications.on_home(account_id, scanned)).items():
@@ -59,7 +64,11 @@ class HomeReading:
             if len(shown) >= page.limit or len(scanned) < scan.limit:
                 break
             scan = _beyond(scan, scanned)
-        return [shown[entry_id] for entry_id in take_page(list(shown), page)]
+            is_cut = number == MAX_SCANS or time.monotonic() > ends_at
+            if is_cut:
+                break
+        entries = [shown[entry_id] for entry_id in take_page(list(shown), page)]
+        return HomePage(entries, *_ends(page, entries, scan if is_cut else None))
 
     async def filter(self, account_id: int, entry_ids: Sequence[int]) -> set[int]:
         """Return which of these entries may stand on a member's home timeline now. Raises as `page`."""
@@ -104,6 +113,15 @@ class HomeReading:
     async def _read_pages(self, questions: Sequence[tuple[int, Page]]) -> list[tuple[Home | None, list[Entry]]]:
         async with connection(self._pool) as conn:
             return await store.read_homes(conn, questions, self._dormant_days)
+
+
+def _ends(page: Page, entries: Sequence[Entry], rest: Page | None) -> tuple[int, int]:
+    """Return below and above which ids to read on, 0 for neither; `rest` is what was not scanned any more."""
+    if page.upwards:
+        newest = entries[0].entry_id if entries else 0
+        return (entries[-1].entry_id if entries else 0), (rest.above if rest is not None else newest)
+    older = entries[-1].entry_id if len(entries) >= page.limit else 0
+    return (rest.below if rest is not None else older), (entries[0].entry_id if entries else 0)
 
 
 def _beyond(scan: Page, scanned: Sequence[int]) -> Page:

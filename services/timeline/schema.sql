@@ -244,6 +244,16 @@ CREATE TABLE notifications (
     CONSTRAINT notifications_type_check CHECK (((type >= 1) AND (type <= 5)))
 );
 
+CREATE VIEW open_fills AS
+ SELECT ((change.value ->> 'account_id'::text))::bigint AS account_id
+   FROM ledger,
+    LATERAL jsonb_array_elements(
+        CASE jsonb_typeof(ledger.payload)
+            WHEN 'array'::text THEN ledger.payload
+            ELSE jsonb_build_array(ledger.payload)
+        END) change(value)
+  WHERE (ledger.task = 'fill'::text);
+
 CREATE TABLE pulled_authors (
     author_id bigint NOT NULL,
     since timestamp with time zone DEFAULT now() NOT NULL
@@ -294,6 +304,8 @@ ALTER TABLE ONLY retention
 CREATE INDEX claims_by_age ON claims USING btree (created_at);
 
 CREATE INDEX homes_by_activity ON homes USING btree (active_at);
+
+CREATE INDEX homes_never_pushed ON homes USING btree (account_id) WHERE (pushed_from = '9223372036854775807'::bigint);
 
 CREATE INDEX ledger_cut ON ledger USING btree (task) WHERE (cut_from IS NOT NULL);
 

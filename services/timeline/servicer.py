@@ -52,9 +52,12 @@ class TimelineServicer(timeline_service_pb2_grpc.TimelineServiceServicer):
     async def ListHomeEntries(self, request: pb.ListHomeEntriesRequest, context: Context) -> pb.ListHomeEntriesResponse:
         """Return a page of a home timeline."""
         page = page_of(request.window, default=20, maximum=40)
-        entries = await self._use.reading.page(_member(request.account_id), page)
+        found = await self._use.reading.page(_member(request.account_id), page)
         return pb.ListHomeEntriesResponse(
-            entries=[_to_proto(entry) for entry in entries], lag_ms=self._use.open_work.lag_ms()
+            entries=[_to_proto(entry) for entry in found.entries],
+            lag_ms=self._use.open_work.lag_ms(),
+            older_id=found.older,
+            newer_id=found.newer,
         )
 
     async def BatchListHomeEntries(
@@ -69,12 +72,14 @@ class TimelineServicer(timeline_service_pb2_grpc.TimelineServiceServicer):
         found = await asyncio.gather(
             *(read(_member(an_id), page) for an_id, page in zip(request.account_ids, pages, strict=True))
         )
-        counts, entries = join(found)
+        counts, entries = join([each.entries for each in found])
         return pb.BatchListHomeEntriesResponse(
             counts=counts,
             author_ids=[entry.author_id for entry in entries],
             cards=_to_cards(entries),
             lag_ms=self._use.open_work.lag_ms(),
+            older_ids=[each.older for each in found],
+            newer_ids=[each.newer for each in found],
         )
 
     async def FilterHomeEntries(
@@ -116,7 +121,8 @@ class TimelineServicer(timeline_service_pb2_grpc.TimelineServiceServicer):
             expected=difference.expected,
             missing=len(difference.missing),
             stale=len(difference.stale),
-            repaired=request.repair and bool(difference.missing or difference.stale),
+            repaired=request.repair and bool(difference.missing or difference.stale or difference.is_unfilled),
+            is_unfilled=difference.is_unfilled,
         )
 
     async def RebuildHome(self, request: pb.RebuildHomeRequest, context: Context) -> pb.RebuildHomeResponse:

@@ -9,15 +9,15 @@ import psycopg
 from psycopg.rows import class_row
 
 from chassis.database import Connection, array_of
-from chassis.ids import MAX_AHEAD_MS, TIME_SHIFT
+from chassis.ids import TIME_SHIFT
 from chassis.paging import Page
 from services.timeline.domain import NEVER_PUSHED, Entry, Home
 from services.timeline.rows import Ids, IdsDumper, from_array_send, to_copy
 
 psycopg.adapters.register_dumper(np.ndarray, IdsDumper)
 
-PUSH_MARGIN_MS = 10_000
-"""How long ids may take to be seen, and by how much the clocks of two databases may differ."""
+SETTLED_MS = 10_000
+"""Entries older than this can be cleared away: more than the clocks of two databases may differ."""
 DELIVERIES_STEP = 10_000
 
 
@@ -94,7 +94,7 @@ async def note_read(conn: Connection, account_id: int) -> None:
 
 
 async def show_to_fan_outs(conn: Connection, account_ids: Sequence[int]) -> None:
-    """Begin to push to members, in the caller's transaction; until `begin_pushing` nothing that was pushed to them is relied on."""
+    """Begin to push to members, in the caller's transaction; until they are filled nothing that was pushed to them is relied on."""
     await conn.execute(
         "INSERT INTO homes (account_id, pushed_from) SELECT id, %s FROM unnest(%s::bigint[]) AS a(id) ORDER BY id"
         " ON CONFLICT (account_id) DO UPDATE SET pushed_from = excluded.pushed_from, active_at = now()",
@@ -111,34 +111,38 @@ async def distrust_pushed(conn: Connection, account_ids: Sequence[int]) -> list[
     return [row[0] for row in await cursor.fetchall()]
 
 
-async def begin_pushing(conn: Connection, account_ids: Sequence[int]) -> None:
-    """Set the id from which on everything is pushed to members whom fan-outs see already: ahead of the clock, and of all ids.
-
-    Call it after the transaction of `show_to_fan_outs` has been committed: then a fan-out that did not see a member was of a post that is
-    older than the commit, and so has a smaller id, even where ids are ahead of a clock that has gone back. Until the home timeline is
-    filled, what is below is pulled.
-    """
-    await conn.execute(
-        "UPDATE homes SET pushed_from = ((extract(epoch FROM clock_timestamp()) * 1000)::bigint + %s) << %s"
-        " WHERE account_id = ANY(%s) AND pushed_from = %s",
-        (MAX_AHEAD_MS + PUSH_MARGIN_MS, TIME_SHIFT, list(account_ids), NEVER_PUSHED),
-    )
-
-
-async def find_pushed_from(conn: Connection, account_id: int) -> int | None:
-    """Return from which id on a member is pushed, as it is stored; None where the member has no home or nothing is pushed."""
+async def is_active(conn: Connection, account_id: int, dormant_days: int) -> bool:
+    """Tell whether a member has a home and is seen by fan-outs, now and for at least a day to come."""
     cursor = await conn.execute(
-        "SELECT pushed_from FROM homes WHERE account_id = %s AND pushed_from < %s", (account_id, NEVER_PUSHED)
+        "SELECT 1 FROM homes WHERE account_id = %s AND active_at > now() - make_interval(days => %s - 1)",
+        (account_id, dormant_days),
     )
-    row = await cursor.fetchone()
-    return None if row is None else int(row[0])
+    return await cursor.fetchone() is not None
 
 
-async def lower_pushed_from(conn: Connection, account_id: int, before: int, after: int) -> None:
-    """Note that a member is pushed from further back on, unless that was changed meanwhile."""
+async def lower_pushed_from(conn: Connection, account_id: int, reached: int) -> None:
+    """Note that a member is pushed from so far back on."""
     await conn.execute(
-        "UPDATE homes SET pushed_from = %s WHERE account_id = %s AND pushed_from = %s", (after, account_id, before)
+        "UPDATE homes SET pushed_from = least(pushed_from, %s) WHERE account_id = %s", (reached, account_id)
     )
+
+
+async def list_unfilled(conn: Connection, dormant_days: int, limit: int) -> list[int]:
+    """Return up to so many members who have read, not just now, and whom nothing is relied on of though no fill of theirs is open."""
+    cursor = await conn.execute(
+        "SELECT account_id FROM homes"
+        " WHERE pushed_from = %(never)s AND active_at < now() - interval '1 minute'"
+        " AND active_at > now() - make_interval(days => %(dormant_days)s - 1)"
+        " AND account_id NOT IN (SELECT account_id FROM open_fills) ORDER BY account_id LIMIT %(limit)s",
+        {"never": NEVER_PUSHED, "dormant_days": dormant_days, "limit": limit},
+    )
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def has_open_fill(conn: Connection, account_id: int) -> bool:
+    """Tell whether the ledger holds a fill of this member's home timeline."""
+    cursor = await conn.execute("SELECT 1 FROM open_fills WHERE account_id = %s LIMIT 1", (account_id,))
+    return await cursor.fetchone() is not None
 
 
 async def list_active(conn: Connection, account_ids: Ids, dormant_days: int) -> Ids:
@@ -262,9 +266,9 @@ async def delete_of_account(conn: Connection, account_id: int, entry_ids: Sequen
     )
 
 
-async def delete_below(conn: Connection, account_id: int, below_id: int) -> None:
-    """Delete the entries of one home timeline with ids below a bound."""
-    await conn.execute("DELETE FROM entries WHERE account_id = %s AND entry_id < %s", (account_id, below_id))
+async def delete_all(conn: Connection, account_ids: Sequence[int]) -> None:
+    """Delete everything that has been pushed to these accounts."""
+    await conn.execute("DELETE FROM entries WHERE account_id = ANY(%s)", (list(account_ids),))
 
 
 async def list_entries(conn: Connection, account_id: int, from_id: int, below_id: int, limit: int) -> list[Entry]:

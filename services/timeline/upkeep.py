@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from chassis.database import Connection, Pool, connection, transaction
-from chassis.ids import first_id_at
+from chassis.ids import MAX_ID, first_id_at
 from chassis.paging import Page
 from services.timeline import store
 from services.timeline.activation import have_filled
@@ -12,7 +12,7 @@ from services.timeline.clients import Friends
 from services.timeline.domain import lowest_complete
 from services.timeline.publications import Publications
 from services.timeline.rows import rows_for
-from services.timeline.store import PUSH_MARGIN_MS
+from services.timeline.store import SETTLED_MS
 
 FILL_ENTRIES = 400
 """Ten pages of the largest size; who scrolls further is pulled."""
@@ -29,12 +29,14 @@ class Upkeep:
         *,
         dormant_days: int,
         announcer: Announcer = SILENT,
+        fill_entries: int = FILL_ENTRIES,
     ) -> None:
         self._announcer = announcer
         self._pool = pool
         self._publications = publications
         self._friends = friends
         self._dormant_days = dormant_days
+        self._fill_entries = fill_entries
 
     async def backfill(self, account_id: int, friend_id: int) -> None:
         """After a friendship has formed: give each of the two the other's posts as far back as their timeline is pushed."""
@@ -48,38 +50,38 @@ class Upkeep:
                     await self._push_all(conn, reader, [author], above=pushed_from[reader] - 1)
 
     async def fill(self, account_id: int) -> None:
-        """After a member has begun or begun again to read: push the last pages, so that they need not be pulled any more."""
+        """After a member has begun or begun again to read: push the last pages and rely on them, so that they need not be pulled any more.
+
+        What is committed after the pull is fanned out to the member, whom fan-outs have seen since before it.
+        """
         async with transaction(self._pool) as conn:
             await store.lock_homes(conn, [account_id])
-            pushed_from = await store.find_pushed_from(conn, account_id)
-            if pushed_from is None:
-                return
+            if not await store.is_active(conn, account_id, self._dormant_days):
+                return  # passed over by fan-outs, or about to be: the next read activates and has this done again
             friends = (await self._friends.of([account_id])).get(account_id, [])
-            page = Page(below=pushed_from, above=0, limit=FILL_ENTRIES, upwards=False)
+            page = Page(below=MAX_ID, above=0, limit=self._fill_entries, upwards=False)
             entries = await self._publications.pull(account_id, friends, page)
             await store.insert_entries(conn, rows_for(account_id, entries))
-            is_all = len(entries) < FILL_ENTRIES
-            reached = 0 if is_all else lowest_complete(entries, FILL_ENTRIES)
-            await store.lower_pushed_from(conn, account_id, before=pushed_from, after=reached)
+            is_all = len(entries) < page.limit
+            await store.lower_pushed_from(conn, account_id, 0 if is_all else lowest_complete(entries, page.limit))
 
     async def rebase(self, account_ids: Sequence[int]) -> None:
-        """After friendships came by import: rely on nothing that was pushed to these members until now, pull it instead."""
+        """After friendships came by import: rely on nothing that was pushed to these members until now, pull it until they are filled."""
         async with transaction(self._pool) as conn:
-            with_home = await store.distrust_pushed(conn, sorted(set(account_ids)))
-            await have_filled(conn, with_home)
-        async with connection(self._pool) as conn:
-            await store.begin_pushing(conn, with_home)
+            await store.lock_homes(conn, account_ids)  # a fill under way has not seen the new friends
+            await have_filled(conn, await store.distrust_pushed(conn, sorted(set(account_ids))))
 
     async def rebuild(self, account_id: int) -> bool:
-        """Rely on nothing that was pushed to a member, delete it, and push the last pages anew; tell whether the member has a home."""
-        await self.rebase([account_id])
+        """Rely on nothing that was pushed to a member, delete it, and have the last pages pushed anew; tell whether the member has a home.
+
+        What is there to be deleted was committed before, and so is found by the fill.
+        """
         async with transaction(self._pool) as conn:
             await store.lock_homes(conn, [account_id])
-            pushed_from = await store.find_pushed_from(conn, account_id)
-            if pushed_from is None:
-                return False
-            await store.delete_below(conn, account_id, pushed_from)
-        return True
+            with_home = await store.distrust_pushed(conn, [account_id])
+            await store.delete_all(conn, with_home)
+            await have_filled(conn, with_home)
+        return bool(with_home)
 
     async def _push_all(self, conn: Connection, reader: int, authors: Sequence[int], *, above: int) -> None:
         async for entries in self._publications.pull_pages(reader, authors, above=above):
@@ -92,7 +94,7 @@ class Upkeep:
         """
         async with transaction(self._pool) as conn:
             await store.lock_homes(conn, [account_id, friend_id])
-            below_id = await store.now_id(conn) - first_id_at(PUSH_MARGIN_MS)
+            below_id = await store.now_id(conn) - first_id_at(SETTLED_MS)
             if await self._friends.are_friends(account_id, friend_id):
                 return
             await store.delete_author(conn, account_id, friend_id, below_id)

@@ -44,10 +44,10 @@ async def get_home(visit: Visit[WindowParameters]) -> Response:
     is_first = not (window.max_id or window.min_id or window.since_id)
     home = await visit.gateway.clients.home(visit.viewer_id, window)
     posts = await _rendered(visit, home.entries)
-    older = home.entries[-1].entry_id if len(home.entries) >= window.limit else None
+    older = home.older or None
     if visit.is_partial and not is_first:
         return visit.part("home_posts.html", posts=posts, older=older)
-    newest = home.entries[0].entry_id if home.entries and is_first else 1
+    newest = (home.newer if is_first else 0) or 1
     form, latest, suggestions = await asyncio.gather(
         compose_form(visit), _latest_of_friends(visit, posts if is_first else ()), _suggestions(visit)
     )
@@ -67,7 +67,7 @@ async def get_newer(visit: Visit[Since]) -> Response:
     """Return the posts above the newest that a script has; all of the page anew where they are too many to be told in one go."""
     window = Window(since_id=visit.params.since_id, limit=MAX_NEWER)
     home = await visit.gateway.clients.home(visit.viewer_id, window)
-    if len(home.entries) >= MAX_NEWER or not visit.is_partial:
+    if home.older or not visit.is_partial:
         return visit.go("/home")
     return visit.part("home_newer.html", posts=await _rendered(visit, home.entries))
 
@@ -77,7 +77,7 @@ async def get_latest(visit: Visit[WindowParameters]) -> Response:
     window = visit.params.window(default=SCANNED, maximum=SCANNED)
     home = await visit.gateway.clients.home(visit.viewer_id, window)
     posts = _of_friends(visit, await _rendered(visit, home.entries))
-    older = home.entries[-1].entry_id if len(home.entries) >= window.limit else None
+    older = home.older or None
     return await visit.page("latest.html", posts=posts, older=older)
 
 
@@ -102,9 +102,9 @@ async def _latest_of_friends(visit: Visit[WindowParameters], shown: Sequence[ent
         known = {post.id for post in found}
         scanned = _of_friends(visit, await _rendered(visit, home.entries))
         found += [post for post in scanned if post.id not in known]
-        if len(found) >= LATEST or len(home.entries) < SCANNED:
+        if len(found) >= LATEST or not home.older:
             break
-        max_id = home.entries[-1].entry_id
+        max_id = home.older
     return found[:LATEST]
 
 

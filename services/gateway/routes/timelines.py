@@ -4,8 +4,8 @@ from starlette.responses import Response
 
 from services.gateway.context import Call
 from services.gateway.entities import Status
-from services.gateway.pages import window_links
-from services.gateway.parameters import WindowParameters, has_older
+from services.gateway.pages import link_header
+from services.gateway.parameters import WindowParameters
 from services.gateway.routing import Route, encoded_response
 
 LAG_HEADER = "x-timeline-lag-ms"
@@ -18,15 +18,9 @@ async def get_home(call: Call[WindowParameters]) -> Response:
     gateway = call.gateway
     window = call.params.window(default=DEFAULT_HOME, maximum=MAX_HOME)
     home = await gateway.clients.home(call.caller.account_id, window)
-    entries = home.entries
-    posts = await gateway.hydration.home(call.caller.account_id, entries)
-    links = window_links(
-        gateway.base_url,
-        call.request,
-        # What was scanned, not what is shown: something may have been deleted in between.
-        [entry.entry_id for entry in entries],
-        has_older=has_older(window, len(entries)),
-    )
+    posts = await gateway.hydration.home(call.caller.account_id, home.entries)
+    # What was scanned, not what is shown: something may have been deleted in between, and much may not be shown.
+    links = link_header(gateway.base_url, call.request, next_page=home.older, previous=home.newer)
     return encoded_response(posts, {**links, LAG_HEADER: str(home.lag_ms)})
 
 

@@ -12,6 +12,7 @@ from services.gateway.hydration import Hydration
 from services.gateway.streaming.events import Event, Gap
 
 PAGE = 40
+MAX_PAGES = 10
 MAX_MISSED = 200
 """So many missed posts are replayed; with more there is a gap."""
 
@@ -68,19 +69,19 @@ class Source:
         """Return what is on the member's home timeline above an id, without what is known; where that is more than MAX_MISSED, the
         newest so many, after a gap."""
         ids: list[int] = []
-        max_id = 0
-        while len(ids) < MAX_MISSED:
-            home = await self._clients.home(account_id, Window(since_id=since_id, max_id=max_id, limit=PAGE))
+        older = 0
+        for _ in range(MAX_PAGES):
+            home = await self._clients.home(account_id, Window(since_id=since_id, max_id=older, limit=PAGE))
             ids += [entry.entry_id for entry in home.entries]
-            if len(home.entries) < PAGE:
+            older = home.older
+            if not older or len(ids) >= MAX_MISSED:
                 break
-            max_id = ids[-1]
         wanted = [an_id for an_id in ids if an_id not in known]
         posts = await self._hydration.posts(account_id, wanted) if wanted else {}
         events = [Event("update", an_id, _json(posts[an_id]), is_replayed) for an_id in sorted(posts)]
-        if len(ids) >= MAX_MISSED and ids[-1] not in known:
-            gap = Gap(since_id=str(since_id), max_id=str(ids[-1]))
-            events.insert(0, Event("gap", ids[-1], _json(gap), is_replayed))
+        if older and older not in known:
+            gap = Gap(since_id=str(since_id), max_id=str(older))
+            events.insert(0, Event("gap", older, _json(gap), is_replayed))
         return Found(events, max(ids, default=since_id))
 
     async def notifications_since(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tests.integration.timeline import mutants, relay_mutants
 from tests.integration.timeline.machine import Machine
-from tests.integration.timeline.parts import Mutant
+from tests.integration.timeline.parts import FILL_ENTRIES, Mutant
 
 History = Callable[[Machine], None]
 READER, AUTHOR, STRANGER = 0, 1, 3
@@ -36,7 +36,6 @@ def _do(machine: Machine, task: str, fate: str = "done") -> None:
 def _let_the_stranger_in(machine: Machine) -> None:
     _check(machine, STRANGER)
     _do_all(machine)
-    machine.let_time_pass()
 
 
 def cached_friends(machine: Machine) -> None:
@@ -176,7 +175,6 @@ def fill_after_promise(machine: Machine) -> None:
     machine.post_and_deliver(author=AUTHOR)
     _do_all(machine)
     _check(machine, STRANGER)
-    machine.let_time_pass()
     machine.let_leases_end()
     machine.relay()
     _do(machine, "timeline.fill", "dies while")
@@ -185,15 +183,14 @@ def fill_after_promise(machine: Machine) -> None:
 
 def counted_twice(machine: Machine) -> None:
     machine.befriend(two=(AUTHOR, STRANGER))
-    for _ in range(2):
+    for _ in range(FILL_ENTRIES + 2):
         machine.post_and_deliver(author=AUTHOR)
+    _check(machine, STRANGER)
     _do_all(machine)
     machine.hold(queue="timeline.bulk")
-    _check(machine, STRANGER)
-    machine.let_time_pass()
     machine.befriend(two=(READER, STRANGER))
     machine.post_and_deliver(author=READER)
-    machine.walk(reader=STRANGER, limit=2)
+    machine.walk(reader=STRANGER, limit=FILL_ENTRIES + 2)
 
 
 HISTORIES: dict[type[Mutant], History] = {

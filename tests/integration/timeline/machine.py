@@ -71,7 +71,6 @@ class Machine(RuleBasedStateMachine):
             self.stage.run(self.world.befriend(self.members[0], friend))
         self._read(self.members[0], Window(limit=1))
         self.come_to_rest()
-        self.let_time_pass()
 
     def teardown(self) -> None:
         """Leave nothing for the next history to do."""
@@ -236,11 +235,6 @@ class Machine(RuleBasedStateMachine):
     # What happens to the work that this causes
 
     @rule()
-    def let_time_pass(self) -> None:
-        """Let the margin pass after which pushing begins for members who have just become active."""
-        self.world.settle_pushing()
-
-    @rule()
     def relay(self) -> None:
         """Publish what is due."""
         self.scene.relay()
@@ -352,7 +346,7 @@ class Machine(RuleBasedStateMachine):
 
     def _read(self, account_id: int, window: Window) -> list[int]:
         page = page_of(window, default=20, maximum=40)
-        return [entry.entry_id for entry in self.stage.run(self.reading.page(account_id, page))]
+        return [entry.entry_id for entry in self.stage.run(self.reading.page(account_id, page)).entries]
 
     def _waiting(self) -> list[Delivery]:
         """Return what workers can be given, after the relay's next turn where nothing waits at the broker."""

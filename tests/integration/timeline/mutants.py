@@ -11,7 +11,7 @@ from chassis.paging import Page
 from services.timeline import store
 from services.timeline.activation import Activation
 from services.timeline.clients import Clients, Friends
-from services.timeline.domain import Entry, Home
+from services.timeline.domain import Entry, Home, HomePage
 from services.timeline.fan_out import FanOut
 from services.timeline.publications import Publications
 from services.timeline.rows import Ids, all_members, make_rows
@@ -88,7 +88,7 @@ class StruckTooEarly(Mutant):
 class LateLook(InterruptedReading):
     """A fault: the ledgers are looked at after the entries have been read."""
 
-    async def page(self, account_id: int, page: Page) -> list[Entry]:
+    async def page(self, account_id: int, page: Page) -> HomePage:
         self._early = await InterruptedReading._read_pushed(self, account_id, page)
         return await super().page(account_id, page)
 
@@ -151,7 +151,7 @@ class PushedFromTheBeginning(Mutant):
 
     def reading(self, pool: Pool, clients: Clients) -> InterruptedReading:
         made = super().reading(pool, clients)
-        made._activation = HastyActivation(pool, made._activation._bell)
+        made._activation = HastyActivation(pool, made._activation._bell, DORMANT_DAYS)
         return made
 
 
@@ -305,10 +305,7 @@ class HastyFill(Upkeep):
 
     async def fill(self, account_id: int) -> None:
         async with transaction(self._pool) as conn:
-            pushed_from = await store.find_pushed_from(conn, account_id)
-            if pushed_from is None:
-                return
-            await store.lower_pushed_from(conn, account_id, before=pushed_from, after=0)
+            await store.lower_pushed_from(conn, account_id, 0)
         await super().fill(account_id)
 
 

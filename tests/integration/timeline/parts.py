@@ -20,6 +20,8 @@ from services.timeline.open_work import OpenWorkList
 from services.timeline.upkeep import Upkeep
 
 DORMANT_DAYS = 14
+FILL_ENTRIES = 4
+"""So few that pages reach across where pushing begins."""
 
 
 class InterruptedReading(HomeReading):
@@ -47,7 +49,7 @@ class Parts:
             clients.publications,
             clients.friends,
             open_work=OpenWorkList(clients.ledgers, 0),
-            activation=Activation(pool, Bell(pool)),
+            activation=Activation(pool, Bell(pool), DORMANT_DAYS),
             dormant_days=DORMANT_DAYS,
         )
 
@@ -61,7 +63,13 @@ class Parts:
         )
 
     def upkeep(self, pool: Pool, clients: Clients) -> Upkeep:
-        return Upkeep(pool, clients.publications, clients.friends, dormant_days=DORMANT_DAYS)
+        return Upkeep(
+            pool,
+            clients.publications,
+            clients.friends,
+            dormant_days=DORMANT_DAYS,
+            fill_entries=FILL_ENTRIES,
+        )
 
     def relay_due(
         self, conn: psycopg.Connection, publisher: Publisher, app: celery.Celery, producer: str, settings: Settings

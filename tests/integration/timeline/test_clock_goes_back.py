@@ -13,7 +13,6 @@ async def test_what_is_posted_after_the_clock_went_back_is_the_latest(world: Wor
     await world.befriend(ann, bob)
     await world.home(bob)
     await world.drain()
-    world.settle_pushing()
     before = [await world.post(ann, f"{number}") for number in range(3)]
     await world.drain()
     world.set_clock(-TEN_MINUTES)

@@ -2,6 +2,10 @@
 
 import random
 
+import pytest
+from kodama.page.v1.window_pb2 import Window
+
+from services.timeline import home
 from tests.world import World
 
 
@@ -10,7 +14,6 @@ async def test_a_friends_status_is_there_at_once_and_again_when_delivered(world:
     await world.befriend(ann, bob)
     await world.drain()
     await world.home(bob)  # from now on entries are pushed to Bob
-    world.settle_pushing()
     posted = await world.post(ann)
     assert await world.home(bob) == [posted]
     assert world.pushed(bob) == []
@@ -27,7 +30,6 @@ async def test_what_two_friends_post_at_the_same_moment_shares_a_row_and_is_ther
         await world.befriend(friend, eve)
     await world.drain()
     await world.home(eve)
-    world.settle_pushing()
     posted = await world.post_together([ann, bob])
     [work] = [work for work in world.open_work() if work.task == "timeline.fan_out"]
     assert {change["entry_id"] for change in work.payload} == set(posted)
@@ -52,13 +54,11 @@ async def test_a_dormant_member_comes_back_to_a_full_page(world: World) -> None:
     await world.befriend(ann, bob)
     await world.home(bob)
     await world.drain()
-    world.settle_pushing()
     world.query("UPDATE timeline.homes SET active_at = now() - interval '15 days' RETURNING 1")
     missed = [await world.post(ann, f"{number}") for number in range(3)]
     await world.drain()
     assert world.pushed(bob) == []
     assert await world.home(bob) == missed[::-1]
-    world.settle_pushing()
     posted = await world.post(ann, "again")
     await world.drain()
     assert posted in world.pushed(bob)
@@ -69,7 +69,6 @@ async def test_unfriending_hides_at_once_and_befriending_again_shows_all(world: 
     ann, bob = await world.members(2)
     await world.befriend(ann, bob)
     await world.home(bob)
-    world.settle_pushing()
     first = await world.post(ann, "1")
     await world.drain()
     await world.unfriend(bob, ann)
@@ -84,7 +83,6 @@ async def test_muting_hides_for_one_and_unmuting_shows_all_again(world: World) -
     ann, bob = await world.members(2)
     await world.befriend(ann, bob)
     await world.home(bob)
-    world.settle_pushing()
     seen = [await world.post(ann, "1"), await world.write(ann)]
     await world.drain()
     own = await world.post(bob, "mine")
@@ -103,7 +101,6 @@ async def test_a_page_is_full_however_many_posts_are_muted(world: World) -> None
     for friend in (ann, eve):
         await world.befriend(friend, bob)
     await world.home(bob)
-    world.settle_pushing()
     seen = [await world.post(eve, f"{number}") for number in range(3)]
     for number in range(60):
         await world.post(ann, f"{number}")
@@ -127,7 +124,6 @@ async def test_blocking_hides_at_once(world: World) -> None:
     ann, bob = await world.members(2)
     await world.befriend(ann, bob)
     await world.home(bob)
-    world.settle_pushing()
     await world.post(ann)
     await world.drain()
     await world.block(ann, bob)
@@ -138,7 +134,6 @@ async def test_deleted_statuses_leave_no_gap_in_the_page(world: World) -> None:
     ann, bob = await world.members(2)
     await world.befriend(ann, bob)
     await world.home(bob)
-    world.settle_pushing()
     posted = [await world.post(ann, f"{number}") for number in range(30)]
     await world.drain()
     for status_id in posted[5:25]:
@@ -151,7 +146,6 @@ async def test_paging_down_and_up_visits_everything_once(world: World) -> None:
     await world.befriend(ann, bob)
     old = [await world.post(ann, f"old {number}") for number in range(7)]
     await world.home(bob)
-    world.settle_pushing()
     await world.befriend(bob, cid)
     new = [await world.post(author, f"new {n}") for n, author in enumerate((ann, bob, cid, bob, cid, ann))]
     entry = await world.write(cid)
@@ -182,14 +176,12 @@ async def test_others_private_diary_stays_private(world: World) -> None:
 async def test_imported_friendships_show_old_posts_to_active_readers(world: World) -> None:
     ann, bob, cid = await world.members(3)
     await world.home(bob)
-    world.settle_pushing()
     posted = [await world.post(ann), await world.post(cid)]
     await world.drain()
     await world.import_friendships([(ann, bob), (bob, cid)])
     assert await world.home(bob) == posted[::-1]
     await world.drain()
     assert await world.home(bob) == posted[::-1]
-    world.settle_pushing()
     posted.append(await world.post(ann))
     await world.drain()
     assert await world.home(bob) == posted[::-1]
@@ -200,7 +192,6 @@ async def test_any_order_and_repetition_of_work_ends_in_the_same_page(world: Wor
     members = await world.members(5)
     for member in members[:3]:
         await world.home(member)
-    world.settle_pushing()
     for step in range(60):
         left, right = chance.sample(members, 2)
         match chance.choice(("befriend", "unfriend", "post", "post", "write")):
@@ -226,9 +217,10 @@ async def test_a_page_goes_on_below_where_pushing_began_while_a_backfill_waits(w
     await world.befriend(ann, bob)
     old = [await world.post(ann, f"old {number}") for number in range(30)]
     await world.drain()
-    await world.home(bob)  # pushing begins, and the fill waits
-    world.settle_pushing()
-    await world.befriend(bob, new)  # its backfill waits, too
+    await world.home(bob)
+    world.use_cases.upkeep._fill_entries = 5  # what is older is pulled
+    await world.drain()
+    await world.befriend(bob, new)  # its backfill waits
     posted = [await world.post(new, f"new {number}") for number in range(12)]
     for work in world.open_work():
         if work.task == "timeline.fan_out":  # only the bulk queue is held
@@ -240,3 +232,65 @@ async def test_a_page_goes_on_below_where_pushing_began_while_a_backfill_waits(w
     while page := await world.home(bob, limit=20, max_id=walked[-1] if walked else 0):
         walked += page
     assert walked == everything
+
+
+async def _muted_between_two(world: World, count: int) -> tuple[int, list[int]]:
+    """Return a reader and the four posts that they see: so many that are muted stand between the first two and the last two."""
+    ann, bob, eve = await world.members(3)
+    for friend in (ann, eve):
+        await world.befriend(friend, bob)
+    await world.home(bob)
+    seen = [await world.post(eve, f"{number}") for number in range(2)]
+    await world.post(ann)
+    await world.drain()
+    world.query(
+        f"""
+        SET search_path = status;
+        WITH posted AS (
+            INSERT INTO statuses (account_id, id, text, visibility)
+            SELECT {ann}, next_id(1), 'muted', 1 FROM generate_series(1, {count}) RETURNING id
+        )
+        INSERT INTO timeline.entries SELECT {bob}, id, {ann} FROM posted RETURNING entry_id
+        """
+    )
+    world.query("RESET search_path; SELECT 1")
+    seen += [await world.post(eve, f"{number}") for number in range(2)]
+    await world.drain()
+    await world.mute(bob, ann)
+    return bob, seen[::-1]
+
+
+async def test_a_page_goes_on_past_fifteen_thousand_muted_posts(world: World) -> None:
+    bob, seen = await _muted_between_two(world, 15_000)
+    assert await _walk(world, bob, limit=4) == seen
+    assert await _walk(world, bob, limit=4, is_upwards=True) == seen
+
+
+async def test_a_short_page_says_from_where_to_read_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home, "MAX_SCANS", 2)
+    bob, seen = await _muted_between_two(world, 200)
+    short = await world.home_page(bob, Window(limit=4))
+    assert [entry.entry_id for entry in short.entries] == seen[:2]
+    assert seen[2] < short.older_id < seen[1]
+    empty = await world.home_page(bob, Window(limit=4, max_id=short.older_id))
+    assert not empty.entries
+    assert 0 < empty.older_id < short.older_id
+    assert await _walk(world, bob, limit=4) == seen
+    assert await _walk(world, bob, limit=4, is_upwards=True) == seen
+    monkeypatch.setattr(home, "MAX_SCANS", 30)
+    monkeypatch.setattr(home, "SCAN_SECONDS", 0.0)
+    assert await _walk(world, bob, limit=1) == seen
+
+
+async def _walk(world: World, account_id: int, *, limit: int, is_upwards: bool = False) -> list[int]:
+    """Return what a reader sees who goes on from where each page says, until it says nothing new."""
+    seen: list[int] = []
+    cursor = 1 if is_upwards else 0
+    while True:
+        window = Window(limit=limit, min_id=cursor) if is_upwards else Window(limit=limit, max_id=cursor)
+        page = await world.home_page(account_id, window)
+        found = [entry.entry_id for entry in page.entries]
+        seen = found + seen if is_upwards else seen + found
+        cursor = page.newer_id if is_upwards else page.older_id
+        if not cursor:
+            return seen

@@ -1,18 +1,23 @@
 """What operators do to home timelines: look, verify, repair, push anew, trim; and readers who notice none of it."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from typing import cast
 
 import pytest
 from kodama.timeline.v1 import timeline_service_pb2 as pb
 
 from chassis.caller import OPERATOR, Signer
-from chassis.database import make_pool
+from chassis.database import Pool, connection, make_pool
 from chassis.errors import InvalidField, NotFound
 from chassis.housekeeping import repeat
+from chassis.ledger import Bell
 from chassis.rpc import call
 from services.cli.timeline_command import describe
+from services.timeline.activation import Activation
+from services.timeline.domain import NEVER_PUSHED
 from services.timeline.retention import Retention
+from tests.integration.timeline.scene import Died, MortalPool
 from tests.world import World
 
 
@@ -25,6 +30,13 @@ async def _verify(world: World, account_id: int, *, repair: bool = False) -> tup
     request = pb.VerifyHomeRequest(account_id=account_id, repair=repair)
     found = await call(world.timelines.VerifyHome, request, _operator(world), timeout_seconds=20)
     return found.expected, found.missing, found.stale
+
+
+async def _unfilled(world: World, account_id: int, *, repair: bool = False) -> bool:
+    request = pb.VerifyHomeRequest(account_id=account_id, repair=repair)
+    found = await call(world.timelines.VerifyHome, request, _operator(world), timeout_seconds=20)
+    assert found.repaired == (repair and found.is_unfilled)
+    return found.is_unfilled
 
 
 async def _trim(world: World, keep_days: int) -> pb.TrimEntriesResponse:
@@ -41,7 +53,6 @@ async def _reader_and_author(world: World) -> tuple[int, int]:
     await world.befriend(ann, bob)
     await world.home(bob)
     await world.drain()
-    world.settle_pushing()
     return bob, ann
 
 
@@ -187,3 +198,46 @@ async def test_partitions_ahead_come_by_themselves(world: World) -> None:
         async with repeat("entries.prepare", prepare_step, pool, interval_seconds=0.01), asyncio.timeout(20):
             while not world.query("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", dropped):
                 await asyncio.sleep(0.01)
+
+
+async def test_a_first_read_that_is_cut_off_at_any_point_is_pushed_to_soon(world: World) -> None:
+    bob, ann = (await world.members(2))[::-1]
+    await world.befriend(ann, bob)
+    await world.drain()
+    url = world.settings.service_database_url("timeline")
+    async with make_pool(url, size=2, application="cut") as pool:
+        for transactions in range(3):
+            mortal = MortalPool(pool)
+            mortal.transactions_left = transactions
+            with suppress(Died):
+                await Activation(cast(Pool, mortal), Bell(pool), 14).activate(bob)
+            homes = world.query("SELECT 1 FROM timeline.homes")
+            assert bool(homes) == any(work.task == "timeline.fill" for work in world.open_work())
+            await world.drain()
+            assert not world.query("SELECT 1 FROM timeline.homes WHERE pushed_from = %s", NEVER_PUSHED)
+            world.query("DELETE FROM timeline.homes RETURNING 1")
+
+
+async def test_whose_fill_was_lost_is_found_and_filled(world: World) -> None:
+    bob, ann = await _reader_and_author(world)
+    posted = await world.post(ann)
+    await world.drain()
+    world.query(
+        "UPDATE timeline.homes SET pushed_from = %s, active_at = now() - interval '30 minutes' RETURNING 1",
+        NEVER_PUSHED,
+    )
+    assert await _unfilled(world, bob)
+    assert await world.home(bob) == [posted]
+    async with make_pool(world.settings.service_database_url("timeline"), size=2, application="chore") as pool:
+        activation = Activation(pool, Bell(pool), 14)
+        async with connection(pool) as conn:
+            assert await activation.resume_step(conn) == 1
+            assert await activation.resume_step(conn) == 0  # it is open now
+    assert not await _unfilled(world, bob)
+    await world.drain()
+    assert world.query("SELECT pushed_from FROM timeline.homes") == [(0,)]
+    world.query("UPDATE timeline.homes SET pushed_from = %s RETURNING 1", NEVER_PUSHED)
+    assert await _unfilled(world, bob, repair=True)
+    await world.drain()
+    assert world.query("SELECT pushed_from FROM timeline.homes") == [(0,)]
+    assert await world.home(bob) == [posted]

@@ -27,7 +27,7 @@ from kodama.status.v1 import status_pb2 as kodama_dot_status_dot_v1_dot_status__
 from kodama.timeline.v1 import timeline_pb2 as kodama_dot_timeline_dot_v1_dot_timeline__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kodama/timeline/v1/timeline_service.proto\x12\x12kodama.timeline.v1\x1a\x1bkodama/page/v1/window.proto\x1a\x1dkodama/status/v1/status.proto\x1a!kodama/timeline/v1/timeline.proto\"T\n\x16ListHomeEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12&\n\x06window\x18\x02 \x01(\x0b\x32\x16.kodama.page.v1.Window\"]\n\x17ListHomeEntriesResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.kodama.timeline.v1.TimelineEntry\x12\x0e\n\x06lag_ms\x18\x02 \x01(\x03\"[\n\x1b\x42\x61tchListHomeEntriesRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\x12\'\n\x07windows\x18\x02 \x03(\x0b\x32\x16.kodama.page.v1.Window\"\x80\x01\n\x1c\x42\x61tchListHomeEntriesResponse\x12\x0e\n\x06\x63ounts\x18\x01 \x03(\x05\x12\x12\n\nauthor_ids\x18\x02 \x03(\x03\x12,\n\x05\x63\x61rds\x18\x03 \x01(\x0b\x32\x1d.kodama.status.v1.StatusCards\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x03\"A\n\x18\x46ilterHomeEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tentry_ids\x18\x02 \x03(\x03\".\n\x19\x46ilterHomeEntriesResponse\x12\x11\n\tentry_ids\x18\x01 \x03(\x03\"(\n\x12\x45xplainHomeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\"\xf9\x01\n\x13\x45xplainHomeResponse\x12\x10\n\x08has_home\x18\x01 \x01(\x08\x12\x13\n\x0bpushed_from\x18\x02 \x01(\x03\x12\x14\n\x0c\x61\x63tive_at_ms\x18\x03 \x01(\x03\x12\x12\n\nis_dormant\x18\x04 \x01(\x08\x12\x16\n\x0epushed_entries\x18\x05 \x01(\x03\x12\x19\n\x11pulled_author_ids\x18\x06 \x03(\x03\x12\x16\n\x0eopen_entry_ids\x18\x07 \x03(\x03\x12\x1e\n\x16\x62\x61\x63kfilling_author_ids\x18\x08 \x03(\x03\x12\x15\n\ris_distrusted\x18\t \x01(\x08\x12\x0f\n\x07\x66riends\x18\n \x01(\x05\"7\n\x10ListHomesRequest\x12\x10\n\x08\x61\x66ter_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"(\n\x11ListHomesResponse\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"7\n\x11VerifyHomeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x0e\n\x06repair\x18\x02 \x01(\x08\"X\n\x12VerifyHomeResponse\x12\x10\n\x08\x65xpected\x18\x01 \x01(\x03\x12\x0f\n\x07missing\x18\x02 \x01(\x03\x12\r\n\x05stale\x18\x03 \x01(\x03\x12\x10\n\x08repaired\x18\x04 \x01(\x08\"(\n\x12RebuildHomeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\"\x15\n\x13RebuildHomeResponse\"\'\n\x12TrimEntriesRequest\x12\x11\n\tkeep_days\x18\x01 \x01(\x05\"C\n\x13TrimEntriesResponse\x12\x1a\n\x12\x64ropped_partitions\x18\x01 \x01(\x05\x12\x10\n\x08\x66loor_id\x18\x02 \x01(\x03\x32\xc1\x06\n\x0fTimelineService\x12j\n\x0fListHomeEntries\x12*.kodama.timeline.v1.ListHomeEntriesRequest\x1a+.kodama.timeline.v1.ListHomeEntriesResponse\x12y\n\x14\x42\x61tchListHomeEntries\x12/.kodama.timeline.v1.BatchListHomeEntriesRequest\x1a\x30.kodama.timeline.v1.BatchListHomeEntriesResponse\x12p\n\x11\x46ilterHomeEntries\x12,.kodama.timeline.v1.FilterHomeEntriesRequest\x1a-.kodama.timeline.v1.FilterHomeEntriesResponse\x12^\n\x0b\x45xplainHome\x12&.kodama.timeline.v1.ExplainHomeRequest\x1a\'.kodama.timeline.v1.ExplainHomeResponse\x12X\n\tListHomes\x12$.kodama.timeline.v1.ListHomesRequest\x1a%.kodama.timeline.v1.ListHomesResponse\x12[\n\nVerifyHome\x12%.kodama.timeline.v1.VerifyHomeRequest\x1a&.kodama.timeline.v1.VerifyHomeResponse\x12^\n\x0bRebuildHome\x12&.kodama.timeline.v1.RebuildHomeRequest\x1a\'.kodama.timeline.v1.RebuildHomeResponse\x12^\n\x0bTrimEntries\x12&.kodama.timeline.v1.TrimEntriesRequest\x1a\'.kodama.timeline.v1.TrimEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)kodama/timeline/v1/timeline_service.proto\x12\x12kodama.timeline.v1\x1a\x1bkodama/page/v1/window.proto\x1a\x1dkodama/status/v1/status.proto\x1a!kodama/timeline/v1/timeline.proto\"T\n\x16ListHomeEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12&\n\x06window\x18\x02 \x01(\x0b\x32\x16.kodama.page.v1.Window\"\x81\x01\n\x17ListHomeEntriesResponse\x12\x32\n\x07\x65ntries\x18\x01 \x03(\x0b\x32!.kodama.timeline.v1.TimelineEntry\x12\x0e\n\x06lag_ms\x18\x02 \x01(\x03\x12\x10\n\x08older_id\x18\x03 \x01(\x03\x12\x10\n\x08newer_id\x18\x04 \x01(\x03\"[\n\x1b\x42\x61tchListHomeEntriesRequest\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\x12\'\n\x07windows\x18\x02 \x03(\x0b\x32\x16.kodama.page.v1.Window\"\xa6\x01\n\x1c\x42\x61tchListHomeEntriesResponse\x12\x0e\n\x06\x63ounts\x18\x01 \x03(\x05\x12\x12\n\nauthor_ids\x18\x02 \x03(\x03\x12,\n\x05\x63\x61rds\x18\x03 \x01(\x0b\x32\x1d.kodama.status.v1.StatusCards\x12\x0e\n\x06lag_ms\x18\x04 \x01(\x03\x12\x11\n\tolder_ids\x18\x05 \x03(\x03\x12\x11\n\tnewer_ids\x18\x06 \x03(\x03\"A\n\x18\x46ilterHomeEntriesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x11\n\tentry_ids\x18\x02 \x03(\x03\".\n\x19\x46ilterHomeEntriesResponse\x12\x11\n\tentry_ids\x18\x01 \x03(\x03\"(\n\x12\x45xplainHomeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\"\xf9\x01\n\x13\x45xplainHomeResponse\x12\x10\n\x08has_home\x18\x01 \x01(\x08\x12\x13\n\x0bpushed_from\x18\x02 \x01(\x03\x12\x14\n\x0c\x61\x63tive_at_ms\x18\x03 \x01(\x03\x12\x12\n\nis_dormant\x18\x04 \x01(\x08\x12\x16\n\x0epushed_entries\x18\x05 \x01(\x03\x12\x19\n\x11pulled_author_ids\x18\x06 \x03(\x03\x12\x16\n\x0eopen_entry_ids\x18\x07 \x03(\x03\x12\x1e\n\x16\x62\x61\x63kfilling_author_ids\x18\x08 \x03(\x03\x12\x15\n\ris_distrusted\x18\t \x01(\x08\x12\x0f\n\x07\x66riends\x18\n \x01(\x05\"7\n\x10ListHomesRequest\x12\x10\n\x08\x61\x66ter_id\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"(\n\x11ListHomesResponse\x12\x13\n\x0b\x61\x63\x63ount_ids\x18\x01 \x03(\x03\"7\n\x11VerifyHomeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\x12\x0e\n\x06repair\x18\x02 \x01(\x08\"m\n\x12VerifyHomeResponse\x12\x10\n\x08\x65xpected\x18\x01 \x01(\x03\x12\x0f\n\x07missing\x18\x02 \x01(\x03\x12\r\n\x05stale\x18\x03 \x01(\x03\x12\x10\n\x08repaired\x18\x04 \x01(\x08\x12\x13\n\x0bis_unfilled\x18\x05 \x01(\x08\"(\n\x12RebuildHomeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x03\"\x15\n\x13RebuildHomeResponse\"\'\n\x12TrimEntriesRequest\x12\x11\n\tkeep_days\x18\x01 \x01(\x05\"C\n\x13TrimEntriesResponse\x12\x1a\n\x12\x64ropped_partitions\x18\x01 \x01(\x05\x12\x10\n\x08\x66loor_id\x18\x02 \x01(\x03\x32\xc1\x06\n\x0fTimelineService\x12j\n\x0fListHomeEntries\x12*.kodama.timeline.v1.ListHomeEntriesRequest\x1a+.kodama.timeline.v1.ListHomeEntriesResponse\x12y\n\x14\x42\x61tchListHomeEntries\x12/.kodama.timeline.v1.BatchListHomeEntriesRequest\x1a\x30.kodama.timeline.v1.BatchListHomeEntriesResponse\x12p\n\x11\x46ilterHomeEntries\x12,.kodama.timeline.v1.FilterHomeEntriesRequest\x1a-.kodama.timeline.v1.FilterHomeEntriesResponse\x12^\n\x0b\x45xplainHome\x12&.kodama.timeline.v1.ExplainHomeRequest\x1a\'.kodama.timeline.v1.ExplainHomeResponse\x12X\n\tListHomes\x12$.kodama.timeline.v1.ListHomesRequest\x1a%.kodama.timeline.v1.ListHomesResponse\x12[\n\nVerifyHome\x12%.kodama.timeline.v1.VerifyHomeRequest\x1a&.kodama.timeline.v1.VerifyHomeResponse\x12^\n\x0bRebuildHome\x12&.kodama.timeline.v1.RebuildHomeRequest\x1a\'.kodama.timeline.v1.RebuildHomeResponse\x12^\n\x0bTrimEntries\x12&.kodama.timeline.v1.TrimEntriesRequest\x1a\'.kodama.timeline.v1.TrimEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTHOMEENTRIESREQUEST']._serialized_start=160
   _globals['_LISTHOMEENTRIESREQUEST']._serialized_end=244
-  _globals['_LISTHOMEENTRIESRESPONSE']._serialized_start=246
-  _globals['_LISTHOMEENTRIESRESPONSE']._serialized_end=339
-  _globals['_BATCHLISTHOMEENTRIESREQUEST']._serialized_start=341
-  _globals['_BATCHLISTHOMEENTRIESREQUEST']._serialized_end=432
-  _globals['_BATCHLISTHOMEENTRIESRESPONSE']._serialized_start=435
-  _globals['_BATCHLISTHOMEENTRIESRESPONSE']._serialized_end=563
-  _globals['_FILTERHOMEENTRIESREQUEST']._serialized_start=565
-  _globals['_FILTERHOMEENTRIESREQUEST']._serialized_end=630
-  _globals['_FILTERHOMEENTRIESRESPONSE']._serialized_start=632
-  _globals['_FILTERHOMEENTRIESRESPONSE']._serialized_end=678
-  _globals['_EXPLAINHOMEREQUEST']._serialized_start=680
-  _globals['_EXPLAINHOMEREQUEST']._serialized_end=720
-  _globals['_EXPLAINHOMERESPONSE']._serialized_start=723
-  _globals['_EXPLAINHOMERESPONSE']._serialized_end=972
-  _globals['_LISTHOMESREQUEST']._serialized_start=974
-  _globals['_LISTHOMESREQUEST']._serialized_end=1029
-  _globals['_LISTHOMESRESPONSE']._serialized_start=1031
-  _globals['_LISTHOMESRESPONSE']._serialized_end=1071
-  _globals['_VERIFYHOMEREQUEST']._serialized_start=1073
-  _globals['_VERIFYHOMEREQUEST']._serialized_end=1128
-  _globals['_VERIFYHOMERESPONSE']._serialized_start=1130
-  _globals['_VERIFYHOMERESPONSE']._serialized_end=1218
-  _globals['_REBUILDHOMEREQUEST']._serialized_start=1220
-  _globals['_REBUILDHOMEREQUEST']._serialized_end=1260
-  _globals['_REBUILDHOMERESPONSE']._serialized_start=1262
-  _globals['_REBUILDHOMERESPONSE']._serialized_end=1283
-  _globals['_TRIMENTRIESREQUEST']._serialized_start=1285
-  _globals['_TRIMENTRIESREQUEST']._serialized_end=1324
-  _globals['_TRIMENTRIESRESPONSE']._serialized_start=1326
-  _globals['_TRIMENTRIESRESPONSE']._serialized_end=1393
-  _globals['_TIMELINESERVICE']._serialized_start=1396
-  _globals['_TIMELINESERVICE']._serialized_end=2229
+  _globals['_LISTHOMEENTRIESRESPONSE']._serialized_start=247
+  _globals['_LISTHOMEENTRIESRESPONSE']._serialized_end=376
+  _globals['_BATCHLISTHOMEENTRIESREQUEST']._serialized_start=378
+  _globals['_BATCHLISTHOMEENTRIESREQUEST']._serialized_end=469
+  _globals['_BATCHLISTHOMEENTRIESRESPONSE']._serialized_start=472
+  _globals['_BATCHLISTHOMEENTRIESRESPONSE']._serialized_end=638
+  _globals['_FILTERHOMEENTRIESREQUEST']._serialized_start=640
+  _globals['_FILTERHOMEENTRIESREQUEST']._serialized_end=705
+  _globals['_FILTERHOMEENTRIESRESPONSE']._serialized_start=707
+  _globals['_FILTERHOMEENTRIESRESPONSE']._serialized_end=753
+  _globals['_EXPLAINHOMEREQUEST']._serialized_start=755
+  _globals['_EXPLAINHOMEREQUEST']._serialized_end=795
+  _globals['_EXPLAINHOMERESPONSE']._serialized_start=798
+  _globals['_EXPLAINHOMERESPONSE']._serialized_end=1047
+  _globals['_LISTHOMESREQUEST']._serialized_start=1049
+  _globals['_LISTHOMESREQUEST']._serialized_end=1104
+  _globals['_LISTHOMESRESPONSE']._serialized_start=1106
+  _globals['_LISTHOMESRESPONSE']._serialized_end=1146
+  _globals['_VERIFYHOMEREQUEST']._serialized_start=1148
+  _globals['_VERIFYHOMEREQUEST']._serialized_end=1203
+  _globals['_VERIFYHOMERESPONSE']._serialized_start=1205
+  _globals['_VERIFYHOMERESPONSE']._serialized_end=1314
+  _globals['_REBUILDHOMEREQUEST']._serialized_start=1316
+  _globals['_REBUILDHOMEREQUEST']._serialized_end=1356
+  _globals['_REBUILDHOMERESPONSE']._serialized_start=1358
+  _globals['_REBUILDHOMERESPONSE']._serialized_end=1379
+  _globals['_TRIMENTRIESREQUEST']._serialized_start=1381
+  _globals['_TRIMENTRIESREQUEST']._serialized_end=1420
+  _globals['_TRIMENTRIESRESPONSE']._serialized_start=1422
+  _globals['_TRIMENTRIESRESPONSE']._serialized_end=1489
+  _globals['_TIMELINESERVICE']._serialized_start=1492
+  _globals['_TIMELINESERVICE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)

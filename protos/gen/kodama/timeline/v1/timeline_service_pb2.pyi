@@ -56,21 +56,29 @@ class ListHomeEntriesResponse(_message.Message):
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     LAG_MS_FIELD_NUMBER: _builtins.int
+    OLDER_ID_FIELD_NUMBER: _builtins.int
+    NEWER_ID_FIELD_NUMBER: _builtins.int
     lag_ms: _builtins.int
     """Age of the oldest post in the whole network that is not fanned out yet, in milliseconds; the page contains such posts all the same."""
+    older_id: _builtins.int
+    """There can be more below this id; 0 where the list or the window ends."""
+    newer_id: _builtins.int
+    """What is newer than the page is above this id; 0 where the page tells nothing of it."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[_timeline_pb2.TimelineEntry]:
-        """Newest first. Short of the limit only where the list ends."""
+        """Newest first. Short of the limit only where the list ends, or where much may not be shown: then older_id or newer_id goes on."""
 
     def __init__(
         self,
         *,
         entries: _abc.Iterable[_timeline_pb2.TimelineEntry] | None = ...,
         lag_ms: _builtins.int = ...,
+        older_id: _builtins.int = ...,
+        newer_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "lag_ms", b"lag_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "lag_ms", b"lag_ms", "newer_id", b"newer_id", "older_id", b"older_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -116,6 +124,8 @@ class BatchListHomeEntriesResponse(_message.Message):
     AUTHOR_IDS_FIELD_NUMBER: _builtins.int
     CARDS_FIELD_NUMBER: _builtins.int
     LAG_MS_FIELD_NUMBER: _builtins.int
+    OLDER_IDS_FIELD_NUMBER: _builtins.int
+    NEWER_IDS_FIELD_NUMBER: _builtins.int
     lag_ms: _builtins.int
     @_builtins.property
     def counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
@@ -127,6 +137,14 @@ class BatchListHomeEntriesResponse(_message.Message):
     def cards(self) -> _status_pb2.StatusCards:
         """In the order of the entries; of what is no status there are only the id and version 0."""
 
+    @_builtins.property
+    def older_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One for each account."""
+
+    @_builtins.property
+    def newer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """One for each account."""
+
     def __init__(
         self,
         *,
@@ -134,10 +152,12 @@ class BatchListHomeEntriesResponse(_message.Message):
         author_ids: _abc.Iterable[_builtins.int] | None = ...,
         cards: _status_pb2.StatusCards | None = ...,
         lag_ms: _builtins.int = ...,
+        older_ids: _abc.Iterable[_builtins.int] | None = ...,
+        newer_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ids", b"author_ids", "cards", b"cards", "counts", b"counts", "lag_ms", b"lag_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ids", b"author_ids", "cards", b"cards", "counts", b"counts", "lag_ms", b"lag_ms", "newer_ids", b"newer_ids", "older_ids", b"older_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +383,7 @@ class VerifyHomeResponse(_message.Message):
     MISSING_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
     REPAIRED_FIELD_NUMBER: _builtins.int
+    IS_UNFILLED_FIELD_NUMBER: _builtins.int
     expected: _builtins.int
     """Entries that have to be there, from where the member is pushed."""
     missing: _builtins.int
@@ -371,6 +392,8 @@ class VerifyHomeResponse(_message.Message):
     """Entries that are there and need not be: they take up room, and no reader sees them."""
     repaired: _builtins.bool
     """The difference has been repaired."""
+    is_unfilled: _builtins.bool
+    """Nothing is relied on though the member reads, and no open work will change that: everything is pulled at every read."""
     def __init__(
         self,
         *,
@@ -378,10 +401,11 @@ class VerifyHomeResponse(_message.Message):
         missing: _builtins.int = ...,
         stale: _builtins.int = ...,
         repaired: _builtins.bool = ...,
+        is_unfilled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "missing", b"missing", "repaired", b"repaired", "stale", b"stale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "is_unfilled", b"is_unfilled", "missing", b"missing", "repaired", b"repaired", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
