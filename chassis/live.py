@@ -90,6 +90,8 @@ class LivePublisher:
     def __init__(self, url: str) -> None:
         self._url = url
         self._waiting: queue.Queue[Sequence[tuple[int, Message]] | None] = queue.Queue(MAX_WAITING)
+        self._unsent: Sequence[tuple[int, Message]] | None = None
+        """What a connection broke down over; the next one begins with it."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-publisher", daemon=True)
         self._thread.start()
@@ -125,12 +127,13 @@ class LivePublisher:
         EXCHANGE.bind(channel).declare()
         while True:
             try:
-                waiting = self._waiting.get(timeout=HEARTBEAT_SECONDS / 4)
+                waiting = self._unsent or self._waiting.get(timeout=HEARTBEAT_SECONDS / 4)
             except queue.Empty:
                 _keep_alive(connection, 0.001)
                 continue
             if waiting is None:
                 return
+            self._unsent = waiting
             for shard, message in waiting:
                 prepared = channel.prepare_message(
                     msgspec.msgpack.encode(message),
@@ -139,6 +142,7 @@ class LivePublisher:
                     properties={"delivery_mode": 1},
                 )
                 channel.basic_publish(prepared, exchange=EXCHANGE.name, routing_key=routing_key(shard))
+            self._unsent = None
 
 
 class LiveListener:

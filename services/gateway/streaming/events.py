@@ -48,6 +48,14 @@ def reconnect_time() -> bytes:
     return f"retry: {random.randint(*RECONNECT_MS)}\n".encode()  # noqa: S311 - not a secret
 
 
+def beginning(last_event_id: int) -> bytes:
+    """Return what a stream begins with, so that it can be resumed before anything has happened: its client has everything up to an id.
+
+    An event with a name, which nobody has to listen to: browsers would take an `id` alone, but Mastodon.py ends at a block without a name.
+    """
+    return f"event: begin\nid: {last_event_id}\ndata: {{}}\n\n".encode()
+
+
 def server_sent(event: Event, stream: StreamName) -> bytes:
     """Return an event as https://html.spec.whatwg.org/multipage/server-sent-events.html has it, with lines that end in LF only.
 

@@ -13,16 +13,22 @@ class Hints:
     """Listens to the shards of connected members, once there are any. Without RabbitMQ nothing is ever heard."""
 
     def __init__(
-        self, broker_url: str, *, on_message: Callable[[live.Message], None], on_lost: Callable[[], None]
+        self,
+        broker_url: str,
+        *,
+        on_message: Callable[[live.Message], None],
+        on_bound: Callable[[frozenset[int]], None],
+        on_lost: Callable[[], None],
     ) -> None:
-        """`on_message` and `on_lost`, after which some may have been missed, are called in the event loop."""
+        """All three are called in the event loop: with each message, with the shards that are heard from now on and were not until now,
+        and when some of any shard may have been missed."""
         self._url = broker_url if live.can_be_live(broker_url) else ""
         self._on_message = on_message
+        self._on_bound = on_bound
         self._on_lost = on_lost
         self._listener: live.LiveListener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listening: frozenset[int] = frozenset()
-        self._is_lost = False
         self._changed = asyncio.Event()
         self._in_flight = threading.BoundedSemaphore(MAX_IN_FLIGHT)
 
@@ -32,7 +38,7 @@ class Hints:
         return bool(self._listening)
 
     async def listen(self, shards: frozenset[int], *, timeout_seconds: float) -> None:
-        """Listen to these shards; return when that is so, or after the timeout: then it comes to be so later."""
+        """Listen to these shards; return when that seems to be so, or after the timeout. Whenever it comes to be so, `on_bound` tells."""
         if not self._url:
             return
         if self._listener is None:
@@ -77,14 +83,13 @@ class Hints:
         self._call(self._note_loss)
 
     def _note(self, shards: frozenset[int]) -> None:
-        self._listening = shards
+        added, self._listening = shards - self._listening, shards
         self._changed.set()
-        if self._is_lost and shards:
-            self._is_lost = False
-            self._on_lost()  # what happened between the two connections has not been heard
+        if added:  # what happened until now has not been heard: before the connection, or while the shard was let go
+            self._on_bound(added)
 
     def _note_loss(self) -> None:
-        self._listening, self._is_lost = frozenset(), True
+        self._listening = frozenset()
         self._on_lost()
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:

@@ -49,7 +49,9 @@ class Hub:
     def __init__(self, clients: Clients, hydration: Hydration, shedder: Shedder, broker_url: str) -> None:
         self._clients = clients
         self._source = Source(clients, hydration)
-        self._hints = Hints(broker_url, on_message=self._hear, on_lost=self._look_everywhere)
+        self._hints = Hints(
+            broker_url, on_message=self._hear, on_bound=self._look_at_shards, on_lost=self._look_everywhere
+        )
         self._watches: dict[int, Watch] = {}
         self._turns = Turns(shedder)
         self._verifying: asyncio.Task[None] | None = None
@@ -87,12 +89,13 @@ class Hub:
         stream = Stream(account_id, token_hash, name, _wanted(name, scopes))
         watch.streams.add(stream)
         try:
-            # In this order: what happens from here on is heard, and what has happened until here is read.
+            # In this order: what happens from here on is heard, or looked for as soon as it can be; what has happened is read.
             await self._hints.listen(self._shards(), timeout_seconds=LISTEN_SECONDS)
             async with self._turns.take():  # thousands can come back at once
                 await watch.start()
                 if last_event_id:
                     await self._replay(stream, last_event_id)
+                stream.begins_at = last_event_id or await self._newest_id(stream)
             stream.begin()
         except BaseException:
             self.close(stream, "It could not be opened.")
@@ -136,6 +139,12 @@ class Hub:
             age_ms = time.time() * 1000 - created_at_ms(event.id)
             stream_delivered.labels(FAN_OUT_QUEUE).observe(max(0.0, age_ms / 1000))
 
+    async def _newest_id(self, stream: Stream) -> int:
+        """Return the id that a stream goes on from which is cut off before its first event; 1 is below every id."""
+        if stream.name == "user":
+            return await self._source.newest_home_id(stream.account_id) or 1
+        return await self._source.newest_notification_id(stream.account_id) or 1
+
     async def _replay(self, stream: Stream, last_event_id: int) -> None:
         """Queue what has happened since an event that the client has."""
         if stream.name == "user":
@@ -158,6 +167,11 @@ class Hub:
     def _look_everywhere(self) -> None:
         for watch in self._watches.values():
             watch.look()
+
+    def _look_at_shards(self, shards: frozenset[int]) -> None:
+        for account_id, watch in self._watches.items():
+            if live.shard_of(account_id) in shards:
+                watch.look()
 
     def _hear(self, message: live.Message) -> None:
         for item in message.items():

@@ -7,7 +7,7 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.streaming.events import THUMP, Event, StreamName, reconnect_time, server_sent
+from services.gateway.streaming.events import THUMP, Event, StreamName, beginning, reconnect_time, server_sent
 from services.gateway.streaming.hub import Hub
 from services.gateway.streaming.stream import Stream, StreamEnded
 
@@ -48,6 +48,8 @@ class EventStream(Response):
         with suppress(TimeoutError):  # to a client that takes nothing, no proper end can be sent either
             if with_events:
                 await _send_bytes(send, reconnect_time() + THUMP)  # proxies and clients see that it has begun
+                if self._write is server_sent:
+                    await _send_bytes(send, beginning(self._stream.begins_at))
                 await self._send_events(send)
             await _send_bytes(send, b"", is_last=True)
 

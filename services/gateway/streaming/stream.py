@@ -25,6 +25,8 @@ class Stream:
         self.name = name
         self.wants = wants
         """Names of events."""
+        self.begins_at = 0
+        """The id that a client has everything up to when the stream begins."""
         self.trusted_until = time.monotonic() + TRUST_SECONDS
         self._events: deque[Event] = deque()
         self._held: list[Event] | None = []

@@ -21,6 +21,8 @@ class Listener:
     """Name, payload and id each."""
     thumps: int = 0
     comes_back_after_ms: int = 0
+    begins_at: str = ""
+    """From where the stream goes on if it is cut off before its first event."""
     has_ended: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,6 +53,10 @@ class Listener:
                 return block
             assert key not in block
             return {**block, key: value}
+        elif block.get("event") == "begin":
+            assert not self.begins_at
+            assert not self.events
+            self.begins_at = block["id"]
         elif block:
             self.events.append((block["event"], json.loads(block["data"]), block.get("id", "")))
         self._changed.set()
@@ -88,7 +94,7 @@ async def listening(
         listener = Listener(response)
         reading = asyncio.create_task(listener.read())
         try:
-            await listener.until(lambda self: self.thumps)
+            await listener.until(lambda self: self.begins_at)
             yield listener
         finally:
             reading.cancel()
