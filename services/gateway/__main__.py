@@ -20,6 +20,8 @@ from services.gateway.connection import BoundedConnection
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 4096
 """Connections that the kernel holds until they are accepted; as many as it does by default."""
+ACCEPTS = 32
+"""Connections that are accepted in one round of the event loop."""
 OPEN_FILES = 16_384
 """What so many connections need, where the limits of the process can be raised so far."""
 MAX_SOCKET_MESSAGE_BYTES = 4096
@@ -81,6 +83,16 @@ def server_config(settings: Settings) -> uvicorn.Config:
     )
 
 
+def listen(config: uvicorn.Config) -> list[socket.socket]:
+    """Return the listening socket, many times.
+
+    libuv accepts one connection of a handle per round of the loop. Under load, when rounds take long, all others would wait for many
+    seconds in the kernel, where nobody sees them, and would be neither answered nor refused.
+    """
+    listening = config.bind_socket()
+    return [listening, *(listening.dup() for _ in range(ACCEPTS - 1))]
+
+
 def raise_open_files() -> None:
     """Let the process have as many connections as are answered, where its hard limit allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -95,7 +107,8 @@ def main() -> None:
     settings = load_settings()
     configure_logging(settings, "gateway", gathers=True)
     serve_metrics(settings.metrics_address("gateway"))
-    Server(server_config(settings)).run()
+    config = server_config(settings)
+    Server(config).run(sockets=listen(config))
 
 
 if __name__ == "__main__":
