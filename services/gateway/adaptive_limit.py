@@ -4,7 +4,7 @@ As many as are answered within 0.3 s each: then what is worked on is 0.15 s old 
 """
 
 TARGET_AGE_SECONDS = 0.15
-FEWEST = 32
+FEWEST = 64
 """Never fewer, however slow everything is: a machine with much else to do is slow, and not overloaded by us."""
 USUAL = 100
 """So many where nothing is known yet, and again when the rush is over."""
