@@ -56,6 +56,7 @@ def list_migrations(service: str) -> list[Migration]:
     if service in PRODUCERS:
         ground.append(ROOT / "chassis/migrations/0007_publications_and_failures.sql")
         ground.append(ROOT / "chassis/migrations/0009_last_failure.sql")
+        ground.append(ROOT / "chassis/migrations/0010_claims_in_order.sql")
     own = sorted((ROOT / "services" / service / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
     return [Migration(f"{path.parent.parent.name}/{path.name}", path.read_text("utf-8")) for path in (*ground, *own)]
 

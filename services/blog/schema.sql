@@ -233,11 +233,11 @@ CREATE INDEX comments_by_id ON comments USING btree (id);
 
 CREATE INDEX drafts_media ON drafts USING gin (media_ids);
 
+CREATE INDEX ledger_claims ON ledger USING btree (due_at, published_at, message_id, id) WHERE (dead_at IS NULL);
+
 CREATE INDEX ledger_cut ON ledger USING btree (task) WHERE (cut_from IS NOT NULL);
 
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
-
-CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
 
 CREATE INDEX ledger_parked ON ledger USING btree (id) WHERE (parked_at IS NOT NULL);
 

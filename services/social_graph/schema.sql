@@ -473,11 +473,11 @@ CREATE INDEX friend_requests_outgoing ON friend_requests USING btree (requester_
 
 CREATE UNIQUE INDEX generations_at_work ON generations USING btree ((true)) WHERE (state = ANY (ARRAY['requested'::text, 'snapshotting'::text, 'tuning'::text, 'computing'::text]));
 
+CREATE INDEX ledger_claims ON ledger USING btree (due_at, published_at, message_id, id) WHERE (dead_at IS NULL);
+
 CREATE INDEX ledger_cut ON ledger USING btree (task) WHERE (cut_from IS NOT NULL);
 
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
-
-CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
 
 CREATE INDEX ledger_parked ON ledger USING btree (id) WHERE (parked_at IS NOT NULL);
 

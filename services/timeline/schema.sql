@@ -307,10 +307,10 @@ CREATE INDEX homes_by_activity ON homes USING btree (active_at);
 
 CREATE INDEX homes_never_pushed ON homes USING btree (account_id) WHERE (pushed_from = '9223372036854775807'::bigint);
 
+CREATE INDEX ledger_claims ON ledger USING btree (due_at, published_at, message_id, id) WHERE (dead_at IS NULL);
+
 CREATE INDEX ledger_cut ON ledger USING btree (task) WHERE (cut_from IS NOT NULL);
 
 CREATE INDEX ledger_dead ON ledger USING btree (id) WHERE (dead_at IS NOT NULL);
-
-CREATE INDEX ledger_due ON ledger USING btree (due_at) WHERE (dead_at IS NULL);
 
 CREATE INDEX ledger_parked ON ledger USING btree (id) WHERE (parked_at IS NOT NULL);
