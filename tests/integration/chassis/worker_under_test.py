@@ -1,7 +1,8 @@
 """A worker whose tasks do what their payloads say: `python -m tests.integration.chassis.worker_under_test POOL`.
 
 Effects are rows of the table `effects`, which the test makes. A payload of `timeline.fan_out` has the number of its effect and,
-where it is asked for, one of: `fail` (raise before the effect), `hold` (wait until the effect with this number is there).
+where it is asked for, one of: `fail` (raise before the effect), `hold` (wait until the effect with this number is there), `slow` (a
+statement that takes longer than it may).
 """
 
 import asyncio
@@ -38,11 +39,19 @@ async def has_effect(pool: Pool, number: int) -> bool:
         return cursor.rowcount > 0
 
 
+async def take_too_long(pool: Pool) -> None:
+    async with connection(pool) as conn:
+        await conn.execute("SELECT set_config('statement_timeout', '100ms', true)")
+        await conn.execute("SELECT pg_sleep(60)")
+
+
 async def fan_out(pool: Pool, payloads: Sequence[Payload]) -> None:
     for payload in payloads:
         if "fail" in payload:
             await note(pool, payload["fail"])
             raise RuntimeError(f"planted failure of {payload['entry_id']} \ud800")
+        if "slow" in payload:
+            await take_too_long(pool)
         if "hold" in payload:
             await note(pool, -payload["hold"])
             while not await has_effect(pool, payload["hold"]):
