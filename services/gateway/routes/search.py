@@ -12,6 +12,7 @@ from services.gateway.entities import Account, SearchResults, Status
 from services.gateway.parameters import Id, Limit, ShortText, parse_handle
 from services.gateway.routes.accounts import MAX_OFFSET, find_accounts
 from services.gateway.routing import Route, json_response
+from services.gateway.shedding import Urgency
 
 DEFAULT_RESULTS, MAX_RESULTS = 20, 40
 MAX_NAME = 200
@@ -86,6 +87,7 @@ ROUTES = (
         policy="read:search",
         params=SearchParameters,
         response=SearchResults,
+        urgency=Urgency.BACKGROUND,
         summary="Members by name, and what has an address here",
         tag="search",
     ),

@@ -7,13 +7,16 @@ happens in the middle of reads. Pages are of any size, and are walked to the end
 """
 
 import random
-from typing import ClassVar
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from kodama.page.v1.window_pb2 import Window
 
 from chassis import topology
+from chassis.errors import Unavailable
 from chassis.ids import Kind, kind_of
 from chassis.paging import page_of
 from tests.integration.timeline.parts import DORMANT_DAYS, InterruptedReading, Parts
@@ -25,6 +28,9 @@ from tests.world import World
 MEMBERS = 4
 STEPS = 40
 ROUNDS_TO_REST = 20
+TRIES = 10
+
+Answer = TypeVar("Answer")
 
 member = st.integers(0, MEMBERS - 1)
 pair = st.tuples(member, member).filter(lambda two: two[0] != two[1])
@@ -346,7 +352,7 @@ class Machine(RuleBasedStateMachine):
 
     def _read(self, account_id: int, window: Window) -> list[int]:
         page = page_of(window, default=20, maximum=40)
-        return [entry.entry_id for entry in self.stage.run(self.reading.page(account_id, page)).entries]
+        return [entry.entry_id for entry in self._patiently(lambda: self.reading.page(account_id, page)).entries]
 
     def _waiting(self) -> list[Delivery]:
         """Return what workers can be given, after the relay's next turn where nothing waits at the broker."""
@@ -356,11 +362,18 @@ class Machine(RuleBasedStateMachine):
 
     def _work(self, delivery: Delivery, fate: str = "done") -> None:
         try:
-            self.stage.run(self.scene.work(delivery, fate))
+            self._patiently(lambda: self.scene.work(delivery, fate))
         except Died:
             pass
         except Exception as error:
             raise WorkFailed(f"{delivery}: {type(error).__name__}: {error}") from error
+
+    def _patiently(self, begin: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        """Do what can be done twice, and again where a busy machine let a deadline pass, as clients, leases and members do."""
+        for _ in range(TRIES):
+            with suppress(Unavailable):
+                return self.stage.run(begin())
+        return self.stage.run(begin())
 
     def _are_blocked(self, left: int, right: int) -> bool:
         both = [left, right]

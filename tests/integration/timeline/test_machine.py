@@ -56,10 +56,14 @@ def test_a_mutant_is_caught_and_nothing_else(stage: Stage, mutant: type[Mutant])
     Sound.stage = Faulty.stage = stage
     sound = Sound()
     sound.begin()
-    HISTORIES[mutant](sound)
-    sound.teardown()
+    try:
+        HISTORIES[mutant](sound)
+    finally:
+        sound.teardown()
     faulty = Faulty()
     faulty.begin()
-    with pytest.raises(SHOWN_AS.get(mutant, NotTheTruth)):
-        HISTORIES[mutant](faulty)
-    faulty.teardown()
+    try:
+        with pytest.raises(SHOWN_AS.get(mutant, NotTheTruth)):
+            HISTORIES[mutant](faulty)
+    finally:
+        faulty.teardown()
