@@ -8,7 +8,7 @@ BIN := .venv/bin
 # What django-htmx asks for, of which only htmx's own file is used.
 LEFT_OUT := --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse
 
-.PHONY: help up clean-data test test-slow-start histories fuzz faults-smoke faults faults-planted check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
+.PHONY: help up clean-data test test-slow-start histories simulate fuzz faults-smoke faults faults-planted check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: environment-dev ## Run all tests, each process on a PostgreSQL and RabbitM
 
 histories: environment-dev ## Let the timelines' state machine live 1,000 histories (about 10 minutes)
 	@KODAMA_MACHINE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 -k exact tests/integration/timeline/test_machine.py
+
+simulate: environment-dev ## Simulate 1,000,000 schedules of ledgers, relays and home timelines in memory
+	@$(BIN)/python -m tests.simulation
 
 test-slow-start: environment-dev ## Start a network on a fifth of one core (about half an hour)
 	@$(BIN)/python -m pytest -q --timeout 7200 tests/system/slow_start.py
