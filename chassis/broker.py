@@ -21,6 +21,11 @@ def is_amqp(url: str) -> bool:
     return urlsplit(url).scheme in ("amqp", "amqps")
 
 
+def hosts(url: str) -> list[str]:
+    """Return the URL of each node of the broker, in the order of preference."""
+    return url.split(";")
+
+
 def transport_options(url: str) -> dict[str, Any]:
     """Return kombu's options for this broker."""
     if is_amqp(url):

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, cycle
 from typing import Any, Final, Literal
 
 import kombu
@@ -92,7 +92,7 @@ class LivePublisher:
     """Publishes messages from a thread of its own, so that no task waits or fails; what too many wait before is dropped."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._hosts = cycle(broker.hosts(url))  # after every failure the next
         self._waiting: queue.Queue[Sequence[tuple[int, Message]] | None] = queue.Queue(MAX_WAITING)
         self._unsent: Sequence[tuple[int, Message]] | None = None
         """What a connection broke down over; the next one begins with it."""
@@ -117,7 +117,7 @@ class LivePublisher:
         while not self._stop.is_set():
             started_at = time.monotonic()
             try:
-                with _connect(self._url) as connection:
+                with _connect(next(self._hosts)) as connection:
                     self._publish_on(connection)
                     return
             except Exception as error:  # the transport passes on whatever its driver raises; here nothing may ever fail
@@ -162,7 +162,7 @@ class LiveListener:
     ) -> None:
         """All three are called in the thread: with each message, when the shards that are listened to have changed, and when the
         connection has gone."""
-        self._url = url
+        self._hosts = cycle(broker.hosts(url))  # after every failure the next
         self._on_message = on_message
         self._on_listening = on_listening
         self._on_lost = on_lost
@@ -185,7 +185,7 @@ class LiveListener:
         while not self._stop.is_set():
             started_at = time.monotonic()
             try:
-                with _connect(self._url) as connection:
+                with _connect(next(self._hosts)) as connection:
                     self._listen_on(connection)
             except Exception as error:  # the transport passes on whatever its driver raises
                 log.warning("live events lost", error=f"{type(error).__name__}: {error}")

@@ -8,8 +8,11 @@ from typing import Any, Protocol
 
 import kombu
 import msgspec
+import structlog
 
 from chassis import broker
+
+log = structlog.get_logger(__name__)
 
 DEADLINE_SECONDS = 5.0
 NOT_FOUND = 404
@@ -308,10 +311,19 @@ class TransportPublisher:
 
 @contextmanager
 def open_publisher(url: str) -> Iterator[BrokerConnection]:
-    """Connect to the broker and lend its publisher. Raises PublishError where it does not answer."""
-    try:
-        publisher: BrokerConnection = AmqpPublisher(url) if broker.is_amqp(url) else TransportPublisher(url)
-    except Exception as error:  # whatever the transport raises while connecting
-        raise PublishError(f"the broker does not answer: {type(error).__name__}: {error}") from error
-    with closing(publisher):
+    """Connect to the first node of the broker that works, and lend its publisher. Raises PublishError where none answers."""
+    with closing(_connect(url)) as publisher:
         yield publisher
+
+
+def _connect(url: str) -> BrokerConnection:
+    """Try each node once: kombu itself would try two, and none but the first where a node lets in and does nothing then."""
+    for place, node in enumerate(broker.hosts(url), 1):
+        try:
+            return AmqpPublisher(node) if broker.is_amqp(node) else TransportPublisher(node)
+        except Exception as error:  # whatever the transport raises while connecting
+            reason = f"{type(error).__name__}: {error}"
+            if place == len(broker.hosts(url)):
+                raise PublishError(f"the broker does not answer: {reason}") from error
+            log.warning("a node of the broker does not answer", place=place, error=reason)
+    raise AssertionError("a URL names at least one node")

@@ -38,14 +38,28 @@ def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
         return False
 
 
+def _one_by_one(url: str) -> list[str]:
+    """Return an address that may name several hosts, each with a port or without, once for each. Raises ValueError."""
+    login, at, hosts = urlsplit(url).netloc.rpartition("@")
+    return [urlsplit(url)._replace(netloc=f"{login}{at}{host}").geturl() for host in hosts.split(",")]
+
+
 def _is_database_url(url: str) -> bool:
-    """Tell whether an address is libpq's, which may name several hosts, each with a port or without."""
+    """Tell whether an address is libpq's."""
     try:
-        login, at, hosts = urlsplit(url).netloc.rpartition("@")
-        alone = [urlsplit(url)._replace(netloc=f"{login}{at}{host}").geturl() for host in hosts.split(",")]
+        return all(_is_url(one, ("postgresql", "postgres")) for one in _one_by_one(url))
     except ValueError:
         return False
-    return all(_is_url(one, ("postgresql", "postgres")) for one in alone)
+
+
+def _hosts_of_broker(url: str) -> list[str]:
+    """Return the address of each node that a broker's URL names; none where it is no such URL."""
+    try:
+        nodes = [one for part in url.split(";") for one in _one_by_one(part)]
+    except ValueError:
+        return []
+    schemes = ("amqp", "amqps", "pgmq") if len(nodes) == 1 else ("amqp", "amqps")
+    return nodes if all(_is_url(node, schemes) for node in nodes) else []
 
 
 def _for_changes(url: str) -> str:
@@ -169,9 +183,13 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _is_broker(cls, url: str) -> str:
-        if url and not _is_url(url, ("amqp", "amqps", "pgmq")):
-            raise ValueError(f"must be amqp://user:password@host:port/vhost, or amqps:// or pgmq://{ESCAPE_HINT}")
-        return url
+        hosts = _hosts_of_broker(url)
+        if url and not hosts:
+            raise ValueError(
+                "must be amqp://user:password@host:port/vhost, with more nodes of a cluster as host:port,host:port, "
+                f"or amqps:// or pgmq://{ESCAPE_HINT}"
+            )
+        return ";".join(hosts)  # the form that Celery and kombu know
 
     @field_validator("smtp_url")
     @classmethod

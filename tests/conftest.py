@@ -30,7 +30,10 @@ SECRET = "a secret that only the tests of this repository know"
 Running = Callable[..., AbstractAsyncContextManager[None]]
 
 
-FIRST = ("tests/faults", "tests/fuzz", "tests/system", "tests/integration/timeline/test_machine.py", "tests/clients")
+FIRST = (
+    *("tests/faults", "tests/fuzz", "tests/system", "tests/integration/timeline/test_machine.py"),
+    *("tests/integration/cluster", "tests/clients"),
+)
 """What takes longest begins first, so that no process is left alone with it at the end."""
 
 

@@ -6,7 +6,7 @@ import secrets as random
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ disk_free_limit.absolute = 200MB
 vm_memory_high_watermark.absolute = 512MiB
 log.console.level = info
 """
+CLUSTER_MEMBER = "cluster_formation.classic_config.nodes.{place} = {name}\n"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class RabbitMQ:
     home: Path
     ports: RabbitMQPorts
     password: str = field(repr=False)
+    name: str = NODE
 
     @property
     def url(self) -> str:
@@ -101,7 +103,7 @@ class RabbitMQ:
             "HOME": str(home),
             "PATH": self.software.path,
             "LANG": "C.UTF-8",
-            "RABBITMQ_NODENAME": NODE,
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_NODE_PORT": str(self.ports.amqp),
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),
@@ -188,15 +190,22 @@ def _pid_file(home: Path) -> Path:
 
 
 def prepare(
-    home: Path, *, ports: RabbitMQPorts, password: str, cookie: str, software: RabbitMQSoftware | None = None
+    home: Path,
+    *,
+    ports: RabbitMQPorts,
+    password: str,
+    cookie: str,
+    software: RabbitMQSoftware | None = None,
+    name: str = NODE,
+    cluster: Sequence[str] = (),
 ) -> RabbitMQ:
-    """A node whose configuration and data are in `home`.
+    """A node whose configuration and data are in `home`; of a cluster, where the names of all its nodes are given.
 
     `password` and `cookie` must stay the same for the life of the data. As root it runs as root: RabbitMQ
     accepts that, it listens on loopback only, and its fetched programs may be in a checkout that no other
     account can read. Raises MissingSoftware.
     """
-    node = RabbitMQ(software or find_software(lambda _: None), home, ports, password)
+    node = RabbitMQ(software or find_software(lambda _: None), home, ports, password, name)
     home.mkdir(parents=True, mode=0o700, exist_ok=True)
     for folder in ("data", "log", "generated"):
         (home / folder).mkdir(mode=0o700, exist_ok=True)
@@ -205,7 +214,8 @@ def prepare(
     write_private(home / "enabled_plugins", "[].\n")
     write_private(
         home / "rabbitmq.conf",
-        CONFIGURATION.format(loopback=LOOPBACK, port=ports.amqp, user=USER, password=password, vhost=VHOST),
+        CONFIGURATION.format(loopback=LOOPBACK, port=ports.amqp, user=USER, password=password, vhost=VHOST)
+        + "".join(CLUSTER_MEMBER.format(place=place, name=each) for place, each in enumerate(cluster, 1)),
     )
     return node
 

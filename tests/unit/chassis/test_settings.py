@@ -46,6 +46,9 @@ ADDRESS_FAULT = "must be host:port"
         *((f"{service.upper()}_DATABASE_URL", f"sqlite:///{PASSWORD}", DATABASE_FAULT) for service in SERVICES),
         ("BROKER_URL", f"redis://:{PASSWORD}@host/", BROKER_FAULT),
         ("BROKER_URL", f"amqp://kodama:{PASSWORD}\u2100@host/", BROKER_FAULT),
+        ("BROKER_URL", f"amqp://kodama:{PASSWORD}@one:5672,two:70000/", BROKER_FAULT),
+        ("BROKER_URL", f"amqp://kodama:{PASSWORD}@one/;redis://:{PASSWORD}@two/", BROKER_FAULT),
+        ("BROKER_URL", f"pgmq://kodama:{PASSWORD}@one,two/kodama", BROKER_FAULT),
         ("PUBLIC_URL", "ftp://kodama.example", HTTP_FAULT),
         ("PUBLIC_URL", "https://", HTTP_FAULT),
         ("SMTP_URL", f"http://user:{PASSWORD}@mail.example", "must be smtp://"),
@@ -185,3 +188,10 @@ def test_of_several_hosts_the_one_that_takes_changes_is_meant() -> None:
     assert Settings(secret=SECRET, database_url=told).database_url == told
     alone = "postgresql://root:p@one/kodama"
     assert Settings(secret=SECRET, database_url=alone).database_url == alone
+
+
+def test_a_broker_can_have_several_nodes() -> None:
+    url = Settings(secret=SECRET, broker_url="amqp://kodama:a%2Cb@one:5672,two,[::1]:5673/kodama").broker_url
+    login = "amqp://kodama:a%2Cb"
+    assert url == f"{login}@one:5672/kodama;{login}@two/kodama;{login}@[::1]:5673/kodama"
+    assert Settings(secret=SECRET, broker_url=url).broker_url == url
