@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from chassis import caller
-from chassis.database import make_pool
+from chassis.pool_health import open_watched_pool
 from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
 from services.media.clients import open_showing
@@ -19,7 +19,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Discarding]:
     """Open the pool and the channel of one worker process."""
     url = settings.service_database_url("media")
     async with (
-        make_pool(url, size=POOL_SIZE, application="kodama-media-worker") as pool,
+        open_watched_pool(url, size=POOL_SIZE, application="kodama-media-worker") as pool,
         open_showing(settings, caller.WORKER) as showing,
     ):
         yield Discarding(pool, showing)

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from celery import signals
 
-from chassis.database import make_pool
+from chassis.pool_health import open_watched_pool
 from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
 from services.social_graph.batch import Batch
@@ -33,7 +33,7 @@ async def open_context(settings: Settings) -> AsyncIterator[Computing]:
     leave_out_blas()
     free_at_once()
     url = settings.service_database_url("social_graph")
-    async with make_pool(url, size=POOL_SIZE, application="kodama-social_graph-worker") as pool:
+    async with open_watched_pool(url, size=POOL_SIZE, application="kodama-social_graph-worker") as pool:
         folder = Path(settings.suggestions_folder)
         yield Computing(Batch(pool, folder, settings.suggestions_block_wedges), Refreshing(pool, folder))
 

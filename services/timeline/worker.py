@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from chassis import caller
-from chassis.database import make_pool
+from chassis.pool_health import open_watched_pool
 from chassis.settings import Settings
 from chassis.task_app import TaskApp, make_worker_app
 from services.timeline.announcing import open_announcer
@@ -21,7 +21,7 @@ async def open_use_cases(settings: Settings) -> AsyncIterator[UseCases]:
     """Open a pool and the channels of one worker process."""
     url = settings.service_database_url("timeline")
     async with (
-        make_pool(url, size=settings.database_pool_size, application="kodama-timeline-worker") as pool,
+        open_watched_pool(url, size=settings.database_pool_size, application="kodama-timeline-worker") as pool,
         open_clients(settings, caller.WORKER) as clients,
     ):
         announcer = open_announcer(settings.broker_url)

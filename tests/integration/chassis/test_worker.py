@@ -187,3 +187,13 @@ async def test_a_worker_that_is_killed_between_effect_and_receipt_does_it_twice(
     async with mortal(network.settings, plan, *command):
         await eventually(network.all_done)
     assert network.effects() == [1, 1]
+
+
+async def test_a_worker_whose_pool_lends_nothing_ends(network: Network) -> None:
+    async with a_worker(network.settings) as process:
+        await network.work.append("status.published", {"entry_id": 1, "keep": 1})
+        await asyncio.to_thread(network.relay)
+        await eventually(lambda: network.has(1))
+        async with asyncio.timeout(180):
+            await process.wait()
+    assert process.returncode == 0

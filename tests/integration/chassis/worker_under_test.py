@@ -2,7 +2,7 @@
 
 Effects are rows of the table `effects`, which the test makes. A payload of `timeline.fan_out` has the number of its effect and,
 where it is asked for, one of: `fail` (raise before the effect), `hold` (wait until the effect with this number is there), `slow` (a
-statement that takes longer than it may).
+statement that takes longer than it may), `keep` (after the effect, borrow all connections of the pool for good).
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from chassis import topology
-from chassis.database import Pool, connection, make_pool
+from chassis.database import Pool, connection
 from chassis.logs import configure_logging
+from chassis.pool_health import open_watched_pool
 from chassis.settings import Settings, load_settings
 from chassis.task_app import Payload, TaskApp, make_worker_app
 
@@ -24,7 +25,7 @@ SHORT = dataclasses.replace(topology.TASKS["timeline.retract"], time_limit_secon
 
 @asynccontextmanager
 async def open_pool(settings: Settings) -> AsyncIterator[Pool]:
-    async with make_pool(settings.service_database_url("timeline"), size=4, application="worker") as pool:
+    async with open_watched_pool(settings.service_database_url("timeline"), size=4, application="worker") as pool:
         yield pool
 
 
@@ -57,6 +58,9 @@ async def fan_out(pool: Pool, payloads: Sequence[Payload]) -> None:
             while not await has_effect(pool, payload["hold"]):
                 await asyncio.sleep(0.02)
         await note(pool, payload["entry_id"])
+        if "keep" in payload:
+            for _ in range(pool.max_size):
+                await pool.getconn()
 
 
 async def retract(pool: Pool, payloads: Sequence[Payload]) -> None:
