@@ -3,9 +3,11 @@
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 
@@ -16,6 +18,8 @@ from chassis.settings import Settings, load_settings
 from services.gateway.app import build_app
 from services.gateway.clients import Clients
 from services.gateway.connection import BoundedConnection
+
+log = structlog.get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 30
 BACKLOG = 4096
@@ -42,9 +46,11 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
+        """Begin to serve, and only then say so: uvicorn, given sockets, has others say it when they are bound."""
         await super().startup(sockets)
         settle()
+        if self.started:
+            log.info("serving", service="gateway", address=f"{self.config.host}:{self.config.port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then everything."""
@@ -89,7 +95,15 @@ def listen(config: uvicorn.Config) -> list[socket.socket]:
     libuv accepts one connection of a handle per round of the loop. Under load, when rounds take long, all others would wait for many
     seconds in the kernel, where nobody sees them, and would be neither answered nor refused.
     """
-    listening = config.bind_socket()
+    assert config.host is not None
+    try:
+        listening = socket.create_server(
+            (config.host, config.port),
+            family=socket.AF_INET6 if ":" in config.host else socket.AF_INET,
+            backlog=BACKLOG,
+        )
+    except OSError as error:
+        sys.exit(f"The gateway cannot listen at {config.host}:{config.port}: {error.strerror}.")
     return [listening, *(listening.dup() for _ in range(ACCEPTS - 1))]
 
 

@@ -6,7 +6,8 @@ from starlette.responses import Response
 from services.gateway.browser.endpoint import Audience, Page
 from services.gateway.browser.visit import Visit
 from services.gateway.parameters import Id
-from services.gateway.streaming.events import Event, StreamName
+from services.gateway.streaming.events import Event
+from services.gateway.streaming.resumption import Resumption
 from services.gateway.streaming.server_sent import EventStream
 
 
@@ -20,12 +21,12 @@ async def get_live(visit: Visit[LiveParameters]) -> Response:
     """Tell of posts, changes, deletions and notifications until the browser goes or the session ends."""
     caller, hub = visit.caller, visit.gateway.hub
     stream = await hub.open(
-        caller.account_id, bytes.fromhex(caller.token), caller.scopes, "user", visit.params.since_id or 0
+        caller.account_id, bytes.fromhex(caller.token), caller.scopes, "user", Resumption(visit.params.since_id or 0)
     )
     return EventStream(hub, stream, write=id_only)
 
 
-def id_only(event: Event, _stream: StreamName) -> bytes:
+def id_only(event: Event, _: Resumption | None) -> bytes:
     """Return an event without its content: what may be seen is decided when the page is read."""
     return f"event: {event.name}\ndata: {event.id}\n\n".encode()
 

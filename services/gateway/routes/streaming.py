@@ -8,7 +8,6 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from chassis.errors import InvalidField, KodamaError, PermissionDenied, Unauthenticated
-from chassis.ids import MAX_ID
 from services.gateway.auth import ANYBODY, MAX_TOKEN_LENGTH, Caller, Open, bearer_token, require_confirmed
 from services.gateway.context import Call, Gateway
 from services.gateway.errors import api_error
@@ -18,10 +17,10 @@ from services.gateway.routing import Handler, Route
 from services.gateway.shedding import Urgency
 from services.gateway.streaming.events import StreamName
 from services.gateway.streaming.hub import NEEDED_SCOPE
+from services.gateway.streaming.resumption import Resumption
 from services.gateway.streaming.server_sent import MEDIA_TYPE, EventStream
 from services.gateway.streaming.web_socket import SocketStreams
 
-_EVENT_ID = re.compile(r"[0-9]{1,19}")
 _PROTOCOL = re.compile(r"[A-Za-z0-9_\-]+")
 MAX_QUERY_STREAM = 100
 
@@ -39,12 +38,13 @@ def streaming(name: StreamName) -> Handler:
     return get_stream
 
 
-def _last_event_id(text: str) -> int:
+def _last_event_id(text: str) -> Resumption | None:
     if not text:
-        return 0
-    if not _EVENT_ID.fullmatch(text) or int(text) > MAX_ID:
-        raise InvalidField("Last-Event-ID", "Last-Event-ID is the id of an event of this stream.")
-    return int(text)
+        return None
+    try:
+        return Resumption.read(text)
+    except ValueError:
+        raise InvalidField("Last-Event-ID", "Last-Event-ID is the id of an event of this stream.") from None
 
 
 async def get_health(_: Call[NoParameters]) -> Response:

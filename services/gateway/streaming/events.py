@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from services.gateway.streaming.resumption import Resumption
+
 Name = Literal["update", "status.update", "delete", "notification", "gap"]
 StreamName = Literal["user", "user:notification"]
 
@@ -48,21 +50,25 @@ def reconnect_time() -> bytes:
     return f"retry: {random.randint(*RECONNECT_MS)}\n".encode()  # noqa: S311 - not a secret
 
 
-def beginning(last_event_id: int) -> bytes:
-    """Return what a stream begins with, so that it can be resumed before anything has happened: its client has everything up to an id.
+def beginning(resumption: Resumption) -> bytes:
+    """Return what a stream begins with, so that it can be resumed before anything has happened.
 
     An event with a name, which nobody has to listen to: browsers would take an `id` alone, but Mastodon.py ends at a block without a name.
     """
-    return f"event: begin\nid: {last_event_id}\ndata: {{}}\n\n".encode()
+    return f"event: begin\nid: {resumption}\ndata: {{}}\n\n".encode()
 
 
-def server_sent(event: Event, stream: StreamName) -> bytes:
+def resumable(stream: StreamName) -> Name:
+    """Return what a stream can go on from: posts on a home stream, notifications on one of notifications."""
+    return "notification" if stream == "user:notification" else "update"
+
+
+def server_sent(event: Event, resumption: Resumption | None) -> bytes:
     """Return an event as https://html.spec.whatwg.org/multipage/server-sent-events.html has it, with lines that end in LF only.
 
-    Only what a stream can go on from has an id: posts on a home stream, notifications on one of notifications.
+    Only what a stream can go on from has an id.
     """
-    is_resumable = event.name == ("notification" if stream == "user:notification" else "update")
-    identity = f"id: {event.id}\n" if is_resumable else ""
+    identity = f"id: {resumption}\n" if resumption else ""
     return f"event: {event.name}\n{identity}data: {event.data}\n\n".encode()
 
 

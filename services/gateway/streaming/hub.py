@@ -20,10 +20,11 @@ from services.gateway.scopes import covers
 from services.gateway.shedding import Shedder
 from services.gateway.streaming.events import Event, StreamName
 from services.gateway.streaming.hints import Hints
+from services.gateway.streaming.resumption import Resumption
 from services.gateway.streaming.source import Source
 from services.gateway.streaming.stream import Stream
 from services.gateway.streaming.turns import Turns
-from services.gateway.streaming.watch import Watch
+from services.gateway.streaming.watch import PAUSE_SECONDS, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -74,11 +75,16 @@ class Hub:
         return [stream for watch in self._watches.values() for stream in watch.streams]
 
     async def open(
-        self, account_id: int, token_hash: bytes, scopes: Iterable[str], name: StreamName, last_event_id: int = 0
+        self,
+        account_id: int,
+        token_hash: bytes,
+        scopes: Iterable[str],
+        name: StreamName,
+        begins_at: Resumption | None = None,
     ) -> Stream:
         """Open a stream for a member whose token has just been verified; `close` it in any case.
 
-        With the id of the last event that the client has, what it has missed since comes first, or a gap. Raises TooManyRequests where the
+        With what the client has, what it has missed since comes first, or a gap. Raises TooManyRequests where the
         member has five streams already, Unavailable where the timelines cannot be read.
         """
         watch = self._watches.get(account_id)
@@ -93,9 +99,11 @@ class Hub:
             await self._hints.listen(self._shards(), timeout_seconds=LISTEN_SECONDS)
             async with self._turns.take():  # thousands can come back at once
                 await watch.start()
-                if last_event_id:
-                    await self._replay(stream, last_event_id)
-                stream.begins_at = last_event_id or await self._newest_id(stream)
+                if begins_at is not None and begins_at.floor:
+                    stream.resume(begins_at)
+                    await self._replay(stream, begins_at)
+                else:
+                    stream.resume(await self._end_of(stream))
             stream.begin()
         except BaseException:
             self.close(stream, "It could not be opened.")
@@ -121,13 +129,20 @@ class Hub:
 
     async def next(self, stream: Stream, timeout_seconds: float) -> Event | None:
         """Return a stream's next event that its reader may still see; None after the timeout. Raises StreamEnded."""
-        while (event := await stream.next(timeout_seconds)) is not None:
+        deadline = time.monotonic() + timeout_seconds
+        while (event := await stream.next(deadline - time.monotonic())) is not None:
             if event.name not in ("update", "status.update") or time.monotonic() - event.made_at < FRESH_SECONDS:
                 return event
             try:
                 again = await self._source.posts(stream.account_id, [event.id])
             except KodamaError:
-                continue  # cannot be told whether they may see it: the client finds it on the next page it reads
+                stream.put_back(event)  # whether they may see it cannot be told now
+                left = deadline - time.monotonic()
+                if left < PAUSE_SECONDS:
+                    await asyncio.sleep(max(0.0, left))
+                    return None
+                await asyncio.sleep(PAUSE_SECONDS)
+                continue
             if again:
                 return replace(again[0], name=event.name)
         return None
@@ -139,20 +154,16 @@ class Hub:
             age_ms = time.time() * 1000 - created_at_ms(event.id)
             stream_delivered.labels(FAN_OUT_QUEUE).observe(max(0.0, age_ms / 1000))
 
-    async def _newest_id(self, stream: Stream) -> int:
-        """Return the id that a stream goes on from which is cut off before its first event; 1 is below every id."""
+    async def _end_of(self, stream: Stream) -> Resumption:
+        """Return what a client has of which nothing is known: all that there is."""
         if stream.name == "user":
-            return await self._source.newest_home_id(stream.account_id) or 1
-        return await self._source.newest_notification_id(stream.account_id) or 1
+            return await self._source.end_of_home(stream.account_id)
+        return await self._source.end_of_notifications(stream.account_id)
 
-    async def _replay(self, stream: Stream, last_event_id: int) -> None:
-        """Queue what has happened since an event that the client has."""
-        if stream.name == "user":
-            stream.skip("update", last_event_id)
-            found = await self._source.home_since(stream.account_id, last_event_id, is_replayed=True)
-        else:
-            stream.skip("notification", last_event_id)
-            found = await self._source.notifications_since(stream.account_id, last_event_id, is_replayed=True)
+    async def _replay(self, stream: Stream, resumption: Resumption) -> None:
+        """Queue what has happened since."""
+        since = self._source.home_since if stream.name == "user" else self._source.notifications_since
+        found = await since(stream.account_id, resumption.floor, known=resumption.above, is_replayed=True)
         for event in found.events:
             stream.offer(event)
 

@@ -7,8 +7,9 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.streaming.events import THUMP, Event, StreamName, beginning, reconnect_time, server_sent
+from services.gateway.streaming.events import THUMP, Event, beginning, reconnect_time, server_sent
 from services.gateway.streaming.hub import Hub
+from services.gateway.streaming.resumption import Resumption
 from services.gateway.streaming.stream import Stream, StreamEnded
 
 HEARTBEAT_SECONDS = 15.0
@@ -23,7 +24,9 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, hub: Hub, stream: Stream, *, write: Callable[[Event, StreamName], bytes] = server_sent) -> None:
+    def __init__(
+        self, hub: Hub, stream: Stream, *, write: Callable[[Event, Resumption | None], bytes] = server_sent
+    ) -> None:
         """`write` says what an event is on the wire."""
         super().__init__(headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
@@ -60,7 +63,7 @@ class EventStream(Response):
                 if event is None:
                     await _send_bytes(send, THUMP)
                 else:
-                    await _send_bytes(send, self._write(event, self._stream.name))
+                    await _send_bytes(send, self._write(event, self._stream.passed(event)))
                     self._hub.note_sent(event)
 
 

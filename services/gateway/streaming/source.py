@@ -10,6 +10,7 @@ from kodama.page.v1.window_pb2 import Window
 from services.gateway.clients import Clients
 from services.gateway.hydration import Hydration
 from services.gateway.streaming.events import Event, Gap
+from services.gateway.streaming.resumption import Resumption, at_the_end_of
 
 PAGE = 40
 MAX_PAGES = 10
@@ -33,15 +34,15 @@ class Source:
         self._clients = clients
         self._hydration = hydration
 
-    async def newest_home_id(self, account_id: int) -> int:
-        """Return the id of the newest post on a member's home timeline, 0 with none. To fan-outs the member is a reader then."""
-        home = await self._clients.home(account_id, Window(limit=1))
-        return home.entries[0].entry_id if home.entries else 0
+    async def end_of_home(self, account_id: int) -> Resumption:
+        """Return what somebody has who has read a member's home timeline now. To fan-outs the member is a reader then."""
+        home = await self._clients.home(account_id, Window(limit=PAGE))
+        return at_the_end_of([entry.entry_id for entry in home.entries], is_whole=not home.older)
 
-    async def newest_notification_id(self, account_id: int) -> int:
-        """Return the id of the newest notification, 0 with none."""
-        found = await self._clients.notifications.page(account_id, Window(limit=1))
-        return found[0].id if found else 0
+    async def end_of_notifications(self, account_id: int) -> Resumption:
+        """Return what somebody has who has read a member's notifications now."""
+        found = await self._clients.notifications.page(account_id, Window(limit=PAGE))
+        return at_the_end_of([one.id for one in found], is_whole=len(found) < PAGE)
 
     async def posts(self, account_id: int, post_ids: Collection[int]) -> list[Event]:
         """Return those of these posts that may stand on the member's home timeline now."""

@@ -3,13 +3,24 @@
 import asyncio
 import time
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 
-from services.gateway.streaming.events import Event, Name, StreamName
+from services.gateway.streaming.events import Event, Name, StreamName, resumable
+from services.gateway.streaming.resumption import Resumption
 
 MAX_QUEUED = 1000
 MAX_REMEMBERED = 2000
 TRUST_SECONDS = 5.0
 """For so long a token that was found good is taken to be so; then the stream is silent until it has been verified again."""
+
+
+@dataclass(frozen=True)
+class _Offered:
+    """An event that waits for its client."""
+
+    event: Event
+    floor: int
+    """Everything up to this id comes before it."""
 
 
 class StreamEnded(Exception):
@@ -25,11 +36,13 @@ class Stream:
         self.name = name
         self.wants = wants
         """Names of events."""
-        self.begins_at = 0
-        """The id that a client has everything up to when the stream begins."""
+        self.begins_at = Resumption()
+        """What the client has when the stream begins."""
         self.trusted_until = time.monotonic() + TRUST_SECONDS
-        self._events: deque[Event] = deque()
-        self._held: list[Event] | None = []
+        self._events: deque[_Offered] = deque()
+        self._held: list[_Offered] | None = []
+        self._settled = self._floor = 0
+        self._passed: set[int] = set()
         self._seen: OrderedDict[tuple[Name, int], None] = OrderedDict()
         self._changed = asyncio.Event()
         self._end = ""
@@ -47,30 +60,48 @@ class Stream:
         if len(waiting) >= MAX_QUEUED:
             self.close("The client does not read what it is sent.")
             return
-        if self._held is not None and not event.is_replayed:
-            self._held.append(event)
-            return
-        self._queue(event)
+        if event.is_replayed:
+            self._queue(_Offered(event, 0))
+        elif self._held is not None:
+            self._held.append(_Offered(event, self._settled))
+        else:
+            self._queue(_Offered(event, self._settled))
+
+    def resume(self, resumption: Resumption) -> None:
+        """The client has this; nothing of it is sent."""
+        self.begins_at, self._floor, self._passed = resumption, resumption.floor, set(resumption.above)
+        for an_id in (resumption.floor, *resumption.above):
+            self._seen[resumable(self.name), an_id] = None
 
     def begin(self) -> None:
         """What was replayed is queued; let what has happened since follow it."""
         held, self._held = self._held or [], None
-        for event in held:
-            self._queue(event)
+        for offered in held:
+            self._queue(offered)
 
-    def _queue(self, event: Event) -> None:
+    def settle(self, name: Name, floor: int) -> None:
+        """All events of a name up to an id have been offered."""
+        if name == resumable(self.name):
+            self._settled = max(self._settled, floor)
+
+    def passed(self, event: Event) -> Resumption | None:
+        """Return what the client has with this event, which is sent now; None for one that streams do not go on from."""
+        if event.name != resumable(self.name):
+            return None
+        self._passed.add(event.id)
+        self._passed = {an_id for an_id in self._passed if an_id > self._floor}
+        return Resumption(self._floor, frozenset(self._passed))
+
+    def _queue(self, offered: _Offered) -> None:
+        event = offered.event
         key = (event.name, event.id)
         if key in self._seen and event.name != "status.update":  # a status can be edited many times
             return
         self._seen[key] = None
         if len(self._seen) > MAX_REMEMBERED:
             self._seen.popitem(last=False)
-        self._events.append(event)
+        self._events.append(offered)
         self._changed.set()
-
-    def skip(self, name: Name, an_id: int) -> None:
-        """Take an event as sent: the client has it."""
-        self._seen[name, an_id] = None
 
     async def next(self, timeout_seconds: float) -> Event | None:
         """Return the next event, or None after the timeout. Raises StreamEnded."""
@@ -78,7 +109,9 @@ class Stream:
         while not self._end:
             left = deadline - time.monotonic()
             if self._events and time.monotonic() < self.trusted_until:
-                return self._events.popleft()
+                offered = self._events.popleft()
+                self._floor = max(self._floor, offered.floor)
+                return offered.event
             if left <= 0:
                 return None
             self._changed.clear()
@@ -88,6 +121,11 @@ class Stream:
             except TimeoutError:
                 return None
         raise StreamEnded(self._end)
+
+    def put_back(self, event: Event) -> None:
+        """Let an event be the next once more: whether its reader may see it cannot be told now."""
+        if not self._end:
+            self._events.appendleft(_Offered(event, 0))
 
     def trust(self, since: float) -> None:
         """Take the token as good, as of a moment of the monotonic clock."""

@@ -1,15 +1,17 @@
 """A member who is looking on: what there is to look for, and the streams that are told of it."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
 from chassis.errors import KodamaError
-from chassis.ids import first_id_at
-from services.gateway.streaming.events import Event
-from services.gateway.streaming.source import Source
+from services.gateway.streaming.events import Event, Name
+from services.gateway.streaming.resumption import settled_below
+from services.gateway.streaming.source import Found, Source
 from services.gateway.streaming.stream import Stream
 from services.gateway.streaming.turns import Turns
 
@@ -18,8 +20,6 @@ log = structlog.get_logger(__name__)
 MAX_HINTED = 200
 MAX_REMEMBERED = 2000
 PAUSE_SECONDS = 1.0
-OVERLAP_MS = 10_000
-"""A look goes back so far behind the newest that was found: what has a smaller id can have been committed later."""
 
 
 class Watch:
@@ -35,7 +35,9 @@ class Watch:
         self._changed: OrderedDict[int, None] = OrderedDict()
         self._must_look = self._must_look_at_notifications = False
         self._told: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._home_floor = self._notification_floor = 0
+        self._floors: dict[Name, int] = {"update": 0, "notification": 0}
+        """Everything up to these ids has been told."""
+        self._looked_at = time.monotonic()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -44,11 +46,12 @@ class Watch:
         if self._task is not None:
             return
         home, notification = await asyncio.gather(
-            self._source.newest_home_id(self.account_id), self._source.newest_notification_id(self.account_id)
+            self._source.end_of_home(self.account_id), self._source.end_of_notifications(self.account_id)
         )
         if self._task is None:  # nobody else has started it meanwhile
-            self._home_floor, self._notification_floor = home, notification
-            self._told["update", home] = self._told["notification", notification] = None
+            self._floors = {"update": home.floor, "notification": notification.floor}
+            self._told.update(dict.fromkeys(("update", an_id) for an_id in home.above))
+            self._told.update(dict.fromkeys(("notification", an_id) for an_id in notification.above))
             self._task = asyncio.create_task(self._run())
 
     def stop(self) -> None:
@@ -92,12 +95,7 @@ class Watch:
 
     async def _run(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self._look_seconds()):
-                    await self._woken.wait()
-            except TimeoutError:
-                self.look()
-            self._woken.clear()
+            await self._wait()
             try:
                 async with self._turns.take():
                     await self._work()
@@ -110,6 +108,15 @@ class Watch:
                 await asyncio.sleep(PAUSE_SECONDS)
                 self.look()
 
+    async def _wait(self) -> None:
+        """Wait for a hint, or until a look is due: from look to look, however much is hinted at between them, since not everything is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._looked_at + self._look_seconds() - time.monotonic()):
+                await self._woken.wait()
+        if time.monotonic() - self._looked_at >= self._look_seconds():
+            self.look()
+        self._woken.clear()
+
     async def _work(self) -> None:
         hinted = [an_id for an_id in self._hinted if ("update", an_id) not in self._told]
         self._hinted.clear()
@@ -120,6 +127,7 @@ class Watch:
         if self._changed:
             await self._tell_of_changes()
         if must_look:
+            self._looked_at = time.monotonic()
             await self._look_at_home()
         if at_notifications:
             await self._look_at_notifications()
@@ -134,12 +142,16 @@ class Watch:
 
     async def _look_at_home(self) -> None:
         known = {an_id for name, an_id in self._told if name == "update"}
-        found = await self._source.home_since(self.account_id, self._home_floor, known=known)
-        self.tell(found.events)
-        self._home_floor = max(self._home_floor, found.newest_id - first_id_at(OVERLAP_MS))
+        found = await self._source.home_since(self.account_id, self._floors["update"], known=known)
+        self._have_told(found, "update")
 
     async def _look_at_notifications(self) -> None:
         known = {an_id for name, an_id in self._told if name == "notification"}
-        found = await self._source.notifications_since(self.account_id, self._notification_floor, known=known)
+        found = await self._source.notifications_since(self.account_id, self._floors["notification"], known=known)
+        self._have_told(found, "notification")
+
+    def _have_told(self, found: Found, name: Name) -> None:
         self.tell(found.events)
-        self._notification_floor = max(self._notification_floor, found.newest_id - first_id_at(OVERLAP_MS))
+        self._floors[name] = max(self._floors[name], settled_below(found.newest_id))
+        for stream in self.streams:
+            stream.settle(name, self._floors[name])

@@ -19,7 +19,7 @@ async def test_it_starts_without_services_and_ends_when_told_to(settings: Settin
     assert process.stderr is not None
     try:
         async with asyncio.timeout(60):
-            while b"running on" not in (line := await process.stderr.readline()):
+            while b"serving" not in (line := await process.stderr.readline()):
                 assert line, "it ended"
         async with httpx.AsyncClient(base_url=settings.base_url(), trust_env=False) as http:
             assert (await http.get("/api/v2/instance")).status_code == 200

@@ -12,6 +12,7 @@ from deploy.local.rabbitmq import RabbitMQ
 from services.gateway.streaming import hub as hub_module
 from services.gateway.streaming import server_sent, source, stream
 from services.gateway.streaming.events import Event
+from services.gateway.streaming.resumption import Resumption
 from services.gateway.streaming.turns import MAX_AT_ONCE
 from tests.integration.chassis.conftest import rabbitmqctl
 from tests.integration.streaming.conftest import Stage, token_of
@@ -25,7 +26,8 @@ async def test_a_friends_post_and_ones_own_arrive_once_and_in_order(stage: Stage
         await heard.until_updates(first, second)
         assert heard.updates() == [first, second]
         [name, payload, identity] = heard.events[0]
-        assert (name, identity, payload["account"]["id"]) == ("update", first, bob.id)
+        assert (name, payload["account"]["id"]) == ("update", bob.id)
+        assert Resumption.read(identity).above == {int(first)}
         assert payload == (await ann.http.get(f"/api/v1/statuses/{first}")).json()
 
 
@@ -136,7 +138,8 @@ async def test_notifications_arrive_where_the_token_covers_them(stage: Stage) ->
             assert (name, payload["type"], payload["account"]["id"]) == ("notification", "follow_request", asker.id)
         await asyncio.sleep(0.3)
         assert posts.events == []
-        assert notifications.events[0][2] == notifications.events[0][1]["id"]
+        last = Resumption.read(notifications.events[0][2])
+        assert last.above == {int(notifications.events[0][1]["id"])}
 
 
 async def test_scopes_and_tokens_are_asked_for(stage: Stage) -> None:
@@ -228,7 +231,8 @@ async def test_what_was_missed_is_replayed_exactly(stage: Stage) -> None:
         new = await stage.post(bob)
         await heard.until_updates(new)
         assert heard.updates() == [*missed, new]
-        assert [identity for _, _, identity in heard.events] == [*missed, new]
+        last = Resumption.read(heard.events[-1][2])
+        assert last == Resumption(int(first), frozenset(map(int, [*missed, new])))
 
 
 async def test_of_too_much_the_newest_is_replayed_after_a_gap(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +256,8 @@ async def test_notifications_are_replayed_on_their_stream(stage: Stage) -> None:
     ids = [one["id"] for one in (await reader.http.get("/api/v1/notifications")).json()]
     async with listening(reader.http, "user/notification", last_event_id=ids[-1]) as heard:
         await heard.until(lambda heard: len(heard.events) == 2)
-        assert [identity for _, _, identity in heard.events] == ids[1::-1]
+        assert [payload["id"] for _, payload, _ in heard.events] == ids[1::-1]
+        assert Resumption.read(heard.events[-1][2]) == Resumption(int(ids[-1]), frozenset(map(int, ids[:2])))
 
 
 async def test_a_client_that_does_not_read_is_cut_off(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
