@@ -8,7 +8,7 @@ BIN := .venv/bin
 # What django-htmx asks for, of which only htmx's own file is used.
 LEFT_OUT := --no-emit-package django --no-emit-package asgiref --no-emit-package sqlparse
 
-.PHONY: help up clean-data test test-slow-start histories simulate fuzz faults-smoke faults faults-planted check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
+.PHONY: help up clean-data test test-slow-start histories simulate crashes fuzz faults-smoke faults faults-planted check fmt protos protos-release schema messages lock bench-smoke environment environment-dev
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ clean-data: environment ## Delete all data of the local network
 	@$(BIN)/kodama clean-data
 
 test: environment-dev ## Run all tests, each process on a PostgreSQL and RabbitMQ of its own
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 histories: environment-dev ## Let the timelines' state machine live 1,000 histories (about 10 minutes)
 	@KODAMA_MACHINE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 -k exact tests/integration/timeline/test_machine.py
@@ -30,6 +30,9 @@ simulate: environment-dev ## Simulate 1,000,000 schedules of ledgers, relays and
 
 test-slow-start: environment-dev ## Start a network on a fifth of one core (about half an hour)
 	@$(BIN)/python -m pytest -q --timeout 7200 tests/system/slow_start.py
+
+crashes: environment-dev ## Let processes die after every exchange with PostgreSQL of every write and task (about 3 minutes)
+	@KODAMA_CRASHES=all $(BIN)/python -m pytest -q tests/integration/crashes
 
 fuzz: environment-dev ## Send 100,000 requests that nobody would send (about 20 minutes)
 	@KODAMA_FUZZ_CASES=100000 $(BIN)/python -m pytest -q tests/fuzz

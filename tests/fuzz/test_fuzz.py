@@ -13,7 +13,7 @@ from tests.integration.gateway.conftest import Member
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("hooks.py")
 COMMAND = Path(sys.executable).with_name("schemathesis")
-CASES = int(os.environ.get("KODAMA_FUZZ_CASES", "10000"))
+CASES = int(os.environ.get("KODAMA_FUZZ_CASES", "6000"))
 SEED = os.environ.get("KODAMA_FUZZ_SEED", "20")
 # For each operation; some 4,000 cases come before, and each example makes some 70 more, since not every operation can be varied.
 EXAMPLES = max(1, (CASES - 4000) // 70)
