@@ -146,8 +146,6 @@ def configure_logging(settings: Settings, process: str, *, gathers: bool = False
         "celery.app.trace",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of tasks with an ETA on a direct exchange; there are none here.
-    logging.getLogger("kombu.transport.native_delayed_delivery").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

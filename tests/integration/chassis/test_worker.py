@@ -17,8 +17,9 @@ from chassis.publisher import open_publisher
 from chassis.relay import relay_due
 from chassis.settings import Settings
 from chassis.task_app import make_task_app
+from deploy.local.rabbitmq import VHOST, RabbitMQ
 from tests.integration.chassis.broker_parts import messages_in
-from tests.integration.chassis.conftest import PRODUCER, QUEUE, Ledger, eventually
+from tests.integration.chassis.conftest import PRODUCER, QUEUE, Ledger, eventually, rabbitmqctl
 from tests.integration.chassis.test_ledger_service import build
 from tests.integration.chassis.test_process import environment_of
 
@@ -114,6 +115,21 @@ async def test_rows_become_effects_and_go_and_failures_are_kept(network: Network
             return network.effects().count(1001) == 2
 
         await eventually(tried_again)
+
+
+async def test_a_worker_declares_nothing_at_the_broker(network: Network, rabbitmq_node: RabbitMQ) -> None:
+    def declared() -> set[str]:
+        kinds = ("queues", "exchanges")
+        return {
+            name for kind in kinds for name in rabbitmqctl(rabbitmq_node, f"list_{kind}", "-p", VHOST, "name").split()
+        }
+
+    before = declared()
+    await network.work.publish_statuses(1)
+    async with a_worker(network.settings):
+        await asyncio.to_thread(network.relay)
+        await eventually(network.all_done)
+        assert await asyncio.to_thread(declared) == before
 
 
 async def test_a_pool_of_processes_does_the_same_work(network: Network) -> None:
