@@ -178,7 +178,13 @@ class Coalescer(Generic[Key, Value]):
             self._call_soon()
 
     async def _run(self, taken: Sequence[_Question[Key, Value]]) -> None:
-        for waiting, answer in zip(taken, await self._answers([waiting.key for waiting in taken]), strict=True):
+        try:
+            answers = await self._answers([waiting.key for waiting in taken])
+        except BaseException:  # cancelled: nobody may wait for ever for what nobody does any more
+            for waiting in taken:
+                waiting.settle(Unavailable("The service is busy; please try again in a moment."))
+            raise
+        for waiting, answer in zip(taken, answers, strict=True):
             waiting.settle(answer)
 
     async def _answers(self, keys: Sequence[Key]) -> Sequence[Value | Exception]:

@@ -43,7 +43,7 @@ class Task:
 QUEUES: Final = {
     queue.name: queue
     for queue in (
-        Queue("timeline.live", "fan-out of what was just posted, and notifications", "timeline", "threads", 3),
+        Queue("timeline.live", "fan-out of what was just posted, and notifications", "timeline", "threads", 8),
         Queue("timeline.bulk", "backfill of new friendships and of members who come back", "timeline", "threads", 2),
         Queue("suggestions", "people everybody might know, computed for all", "social_graph", "prefork", 2),
         Queue("suggestions.live", "people you might know, after something changed", "social_graph", "threads", 2),

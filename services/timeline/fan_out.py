@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 from psycopg.errors import CheckViolation, UniqueViolation
 
+from chassis.coalescing import Coalescer
 from chassis.database import Connection, Pool, transaction
 from services.timeline import store
 from services.timeline.announcing import SILENT, Announcer
@@ -17,6 +18,10 @@ from services.timeline.rows import Ids, all_members, make_rows
 
 MAX_ROWS = 60_000
 """At most about so many rows in one transaction, so that it stays far from the statement timeout."""
+MAX_AT_ONCE = 3
+"""Micro-batches that are delivered at the same time: while one copies, others ask for their friends."""
+SMALL = 64
+"""Micro-batches of fewer posts are delivered together where several wait."""
 
 
 class FanOut:
@@ -34,11 +39,31 @@ class FanOut:
     ) -> None:
         self._announcer = announcer
         self._copying = asyncio.Lock()  # two copies at once wait for each other's pages and log
+        self._few = asyncio.Semaphore(MAX_AT_ONCE)
+        self._together = Coalescer[Sequence[int], None](self._deliver_together, max_running=MAX_AT_ONCE)
         self._pool = pool
         self._publications = publications
         self._friends = friends
         self._dormant_days = dormant_days
         self._max_pushed_friends = max_pushed_friends
+
+    async def deliver_soon(self, entry_ids: Sequence[int]) -> None:
+        """Deliver a message's posts, where they are few together with those of other messages that wait.
+
+        Where posts come one by one, each is a message of its own, and what waits for a worker that was away are thousands of them: one
+        after the other, each with its own questions and its own commit, they would take as long as they took to come. A message that
+        cannot be delivered fails alone.
+        """
+        if len(entry_ids) < SMALL:
+            await self._together.get(entry_ids)
+        else:
+            async with self._few:
+                await self.deliver(entry_ids)
+
+    async def _deliver_together(self, messages: Sequence[Sequence[int]]) -> Sequence[None]:
+        async with self._few:
+            await self.deliver([entry_id for entry_ids in messages for entry_id in entry_ids])
+        return [None] * len(messages)
 
     async def deliver(self, entry_ids: Sequence[int]) -> int:
         """Push what still exists of these posts and return how many entries were written.

@@ -22,7 +22,7 @@ class UseCases:
 
 async def fan_out(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
     """Push posts to active friends."""
-    await use_cases.fan_out.deliver([payload["entry_id"] for payload in payloads])
+    await use_cases.fan_out.deliver_soon([payload["entry_id"] for payload in payloads])
 
 
 async def notify(use_cases: UseCases, payloads: Sequence[Payload]) -> None:
