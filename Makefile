@@ -20,7 +20,7 @@ clean-data: environment ## Delete all data of the local network
 	@$(BIN)/kodama clean-data
 
 test: environment-dev ## Run all tests, each process on a PostgreSQL and RabbitMQ of its own
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 histories: environment-dev ## Let the timelines' state machine live 1,000 histories (about 10 minutes)
 	@KODAMA_MACHINE_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 -k exact tests/integration/timeline/test_machine.py

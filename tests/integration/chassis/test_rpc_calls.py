@@ -100,10 +100,11 @@ async def test_work_that_outlives_its_call_has_no_time_left_for_others() -> None
             return request
 
         async with probing(leave_behind) as outer_probe:
-            with pytest.raises(Unavailable):
-                await call(outer_probe.ask, Window(), signer(), timeout_seconds=0.2)
+            while not tasks:  # on a busy machine a call can be over before the server has begun with it
+                with pytest.raises(Unavailable):
+                    await call(outer_probe.ask, Window(), signer(), timeout_seconds=0.2)
             abandoned.set()
-            assert isinstance(await asyncio.wait_for(outcome, 10), Unavailable)
+            assert isinstance(await asyncio.wait_for(outcome, 60), Unavailable)
             await asyncio.gather(*tasks)
 
 
