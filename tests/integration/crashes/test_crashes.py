@@ -114,7 +114,7 @@ async def test_a_crash_at_any_step_leaves_no_trace(network: Network, case: Case)
 
 
 async def test_what_is_not_safe_to_ask_again_leaves_one(network: Network) -> None:
-    with pytest.raises(AssertionError, match=r"\[\], \[[23](, [23])+\]"):
+    with pytest.raises(AssertionError, match=r"^assert \(\[\], \[[^\]]*[23]"):
         await crash_at_every_step(network, UNSAFE)
 
 
