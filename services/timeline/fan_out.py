@@ -22,6 +22,8 @@ MAX_AT_ONCE = 3
 """Micro-batches that are delivered at the same time: while one copies, others ask for their friends."""
 SMALL = 64
 """Micro-batches of fewer posts are delivered together where several wait."""
+MAX_TOGETHER = 15
+"""So many at most, since their owner is asked about a thousand posts at a time (services/status/servicer.py)."""
 
 
 class FanOut:
@@ -40,7 +42,9 @@ class FanOut:
         self._announcer = announcer
         self._copying = asyncio.Lock()  # two copies at once wait for each other's pages and log
         self._few = asyncio.Semaphore(MAX_AT_ONCE)
-        self._together = Coalescer[Sequence[int], None](self._deliver_together, max_running=MAX_AT_ONCE)
+        self._together = Coalescer[Sequence[int], None](
+            self._deliver_together, max_batch=MAX_TOGETHER, max_running=MAX_AT_ONCE
+        )
         self._pool = pool
         self._publications = publications
         self._friends = friends
@@ -62,7 +66,7 @@ class FanOut:
 
     async def _deliver_together(self, messages: Sequence[Sequence[int]]) -> Sequence[None]:
         async with self._few:
-            await self.deliver([entry_id for entry_ids in messages for entry_id in entry_ids])
+            await self.deliver(list(dict.fromkeys(entry_id for entry_ids in messages for entry_id in entry_ids)))
         return [None] * len(messages)
 
     async def deliver(self, entry_ids: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ PACKAGE = "libfaketime"
 class Clock:
     """How PostgreSQL's clock differs from the machine's. Make it with `find_clock`."""
 
-    library: Path
+    preloaded: Path
     file: Path
     """What is read again every second: by how many seconds the clock differs."""
 
@@ -22,7 +22,7 @@ class Clock:
     def environment(self) -> dict[str, str]:
         """What a process has to be told to go by this clock."""
         return {
-            "LD_PRELOAD": str(self.library),
+            "LD_PRELOAD": str(self.preloaded),
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
             "FAKETIME_CACHE_DURATION": "1",
             "DONT_FAKE_MONOTONIC": "1",
